@@ -1,0 +1,37 @@
+// Package policy holds the one type every verdict of the bundle is told in.
+package policy
+
+// Rule names why a request was refused. The names are a contract: they are
+// what the agent, the audit log and the operator see.
+type Rule string
+
+// The rules, in the order in which egress asks them.
+const (
+	Malformed         Rule = "malformed"
+	IPLiteral         Rule = "ip-literal"
+	NoRoute           Rule = "no-route"
+	GrantExpired      Rule = "grant-expired"
+	Port              Rule = "port"
+	AuthorityMismatch Rule = "authority-mismatch"
+	Upgrade           Rule = "upgrade"
+	Method            Rule = "method"
+	Path              Rule = "path"
+	GitWrite          Rule = "git-write"
+	Secret            Rule = "secret"
+	CredentialMissing Rule = "credential-missing"
+	Address           Rule = "address"
+)
+
+// Decision is a verdict on one request. The zero Decision refuses.
+type Decision struct {
+	Allow bool
+	// Rule is empty when Allow.
+	Rule Rule
+	// Role is the role that decided: "egress", "git-gate", "supervise".
+	Role string
+	// Host, Method and Path are what was decided on, canonical where canon
+	// could read them, without query.
+	Host, Method, Path string
+	// Reason says in one sentence what happened; Remedy what the agent can do.
+	Reason, Remedy string
+}
