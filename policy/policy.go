@@ -1,6 +1,8 @@
 // Package policy holds the one type every verdict of the bundle is told in.
 package policy
 
+import "encoding/json"
+
 // Rule names why a request was refused. The names are a contract: they are
 // what the agent, the audit log and the operator see.
 type Rule string
@@ -34,4 +36,25 @@ type Decision struct {
 	Host, Method, Path string
 	// Reason says in one sentence what happened; Remedy what the agent can do.
 	Reason, Remedy string
+}
+
+// BlockHeader is the response header that names the rule of a refusal.
+const BlockHeader = "X-Claude-Bottle-Block"
+
+// Body is the JSON body of the 403 that a refusal answers with.
+func (d Decision) Body() []byte {
+	b, err := json.Marshal(struct {
+		Error  string `json:"error"`
+		Role   string `json:"role"`
+		Rule   Rule   `json:"rule"`
+		Host   string `json:"host"`
+		Method string `json:"method"`
+		Path   string `json:"path"`
+		Reason string `json:"reason"`
+		Remedy string `json:"remedy"`
+	}{"blocked", d.Role, d.Rule, d.Host, d.Method, d.Path, d.Reason, d.Remedy})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	return append(b, '\n')
 }
