@@ -3,6 +3,7 @@
 package routes
 
 import (
+	"net/http"
 	"net/netip"
 	"time"
 
@@ -86,12 +87,56 @@ type Request struct {
 	WebSocket bool
 }
 
-// Authority decides on host and port alone, as on a CONNECT: no-route,
-// grant-expired, ip-literal, port.
-func (t *Table) Authority(a canon.Authority, now time.Time) policy.Decision { panic("stub") }
+// Spent says how many requests a grant has already forwarded. A nil Spent
+// means none.
+type Spent func(grant string) int
+
+// Authority decides on host and port alone, as on a CONNECT (plain false) or
+// an absolute form (plain true): ip-literal, no-route, grant-expired, port.
+// Port 80 is plain HTTP only, and plain HTTP is port 80 only.
+func (t *Table) Authority(a canon.Authority, plain bool, now time.Time, spent Spent) policy.Decision {
+	panic("stub")
+}
 
 // Decide decides on a whole request and returns the route in force, nil when
-// refused. Several routes may name one host: the first whose ports, methods
-// and paths fit decides; a refusal tells the rule of the route that came
+// refused. Several routes may name one host: in file order, the first that
+// fits in everything decides; a refusal tells the rule of the route that came
 // furthest.
-func (t *Table) Decide(r Request, now time.Time) (*Route, policy.Decision) { panic("stub") }
+func (t *Table) Decide(r Request, now time.Time, spent Spent) (*Route, policy.Decision) {
+	panic("stub")
+}
+
+// IsGraphQL reports whether requests to the path are GraphQL, so that a POST
+// needs GraphQLWrite's word too, unless the route allows API writes.
+func IsGraphQL(p canon.Path) bool { panic("stub") }
+
+// GraphQLWrite reports whether a request to a GraphQL path may change
+// anything: true unless header and body are those of a JSON request whose
+// every operation is known to be a query or subscription.
+func GraphQLWrite(h http.Header, body []byte) bool { panic("stub") }
+
+// JSON is what http://_egress.local/allowlist answers: the table without
+// names of tokens, with the generation it is in force as.
+func (t *Table) JSON(generation int) []byte { panic("stub") }
+
+// AddHosts returns src with a default route for each host that no lasting
+// route names yet; comments and order of the rest stay. Host may be a pattern.
+func AddHosts(src []byte, hosts ...string) ([]byte, error) { panic("stub") }
+
+// RemoveHosts returns src without the routes of the hosts, grants included.
+// A host without route is an error.
+func RemoveHosts(src []byte, hosts ...string) ([]byte, error) { panic("stub") }
+
+// SetHosts makes hosts the host column: routes of other hosts go, a default
+// route for each new one is appended.
+func SetHosts(src []byte, hosts []string) ([]byte, error) { panic("stub") }
+
+// Append returns src with one more route at its end.
+func Append(src []byte, r Route) ([]byte, error) { panic("stub") }
+
+// RemoveGrant returns src without the routes of one grant.
+func RemoveGrant(src []byte, grant string) ([]byte, error) { panic("stub") }
+
+// ParseHostList reads one host or pattern a line, with # comments; it returns
+// each once, canonical, in order. Errors name their line.
+func ParseHostList(b []byte) ([]string, error) { panic("stub") }
