@@ -45,7 +45,9 @@ func TestEachWayToDieEndsTheBundle(t *testing.T) {
 		{"Goexit", func(context.Context) error { runtime.Goexit(); return nil }, 1},
 		{"a child's code", diesWith(7, 7, 7), 7},
 		{"a child killed by a signal", diesWith(137, 137, 137), 137},
-		{"a wrapped code", func(context.Context) error { return fmt.Errorf("child: %w", &supervisor.ExitError{Code: 9, Err: errBroken}) }, 9},
+		{"a wrapped code", func(context.Context) error {
+			return fmt.Errorf("child: %w", &supervisor.ExitError{Code: 9, Err: errBroken})
+		}, 9},
 		{"a child that ended well, unasked", diesWith(0, 0, 0), 1},
 		{"several codes: the first", diesWith(5, 6, 7), 5},
 	} {
