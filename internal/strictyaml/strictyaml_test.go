@@ -1,0 +1,77 @@
+package strictyaml_test
+
+import (
+	"strings"
+	"testing"
+
+	yaml "go.yaml.in/yaml/v4"
+
+	"github.com/claude-bottle/claude-bottle/internal/strictyaml"
+)
+
+type inner struct {
+	Host  string   `yaml:"host"`
+	Ports []uint16 `yaml:"ports,omitempty"`
+}
+
+type located struct {
+	inner
+	line int
+}
+
+func (l *located) UnmarshalYAML(n *yaml.Node) error {
+	l.line = n.Line
+	return strictyaml.Node(n, &l.inner)
+}
+
+type outer struct {
+	Routes []inner          `yaml:"routes"`
+	Named  map[string]inner `yaml:"named"`
+	Own    []located        `yaml:"own"`
+	Deep   *outer           `yaml:"deep"`
+}
+
+func TestLoad(t *testing.T) {
+	for _, test := range []struct{ src, want string }{
+		{"routes:\n- host: a\n  ports: [1]\n", ""},
+		{"", ""},
+		{"# nothing\n", ""},
+		{"routes:\n- host: a\n  porst: [1]\n", `line 3: unknown key "porst"; did you mean "ports"?`},
+		{"routes:\n- host: a\n  zebra: 1\n", `line 3: unknown key "zebra"; the keys here are host, ports`},
+		{"named:\n  x:\n    hots: a\n", `line 3: unknown key "hots"; did you mean "host"?`},
+		{"deep:\n  deep:\n    route: []\n", `line 3: unknown key "route"; did you mean "routes"?`},
+		{"rotues: []\nnamd: {}\n", "line 1: unknown key \"rotues\"; did you mean \"routes\"?\nline 2: unknown key \"namd\"; did you mean \"named\"?"},
+		{"own:\n- host: a\n  prots: [1]\n", `line 3: unknown key "prots"; did you mean "ports"?`},
+		{"routes:\n- host: [a]\n", "line 2: cannot construct !!seq into string"},
+		{"own:\n- host: [a]\n", "line 2: cannot construct !!seq into string"},
+		{"routes: []\nroutes: []\n", `line 2: mapping key "routes" already defined at line 1`},
+		{"routes: [\n", "line 2: did not find expected node content"},
+		{"a: b: c\n", "line 1: mapping values are not allowed in this context"},
+		{"routes: []\n---\nroutes: []\n", "line 2: a second YAML document begins here"},
+		{"deep: &a\n  deep: *a\n", "contains itself"},
+		{"<<: {nope: 1}\n", `unknown key "<<"`},
+	} {
+		var out outer
+		err := strictyaml.Load([]byte(test.src), &out)
+		switch {
+		case test.want == "" && err != nil:
+			t.Errorf("%q: %v", test.src, err)
+		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
+			t.Errorf("%q: got %v, want %s", test.src, err, test.want)
+		}
+	}
+}
+
+func FuzzLoad(f *testing.F) {
+	f.Add([]byte("routes:\n- host: a\n  ports: [1]\nown: [{host: b}]\n"))
+	f.Add([]byte("deep: &a\n  deep: *a\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		if len(src) > 4096 {
+			return
+		}
+		var out outer
+		if err := strictyaml.Load(src, &out); err != nil && err.Error() == "" {
+			t.Fatal("an error without words")
+		}
+	})
+}
