@@ -1,0 +1,71 @@
+package audit_test
+
+import (
+	"encoding/json"
+	"fmt"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+)
+
+func refusal(host string) audit.Record {
+	return audit.Record{Actor: "egress", Action: "request", Decision: "block",
+		Detail: map[string]any{"rule": "no-route", "host": host, "method": "GET", "path": "/", "id": 1}}
+}
+
+func TestIdenticalRefusalsAreCounted(t *testing.T) {
+	now := time.Unix(1_000_000, 0)
+	path := filepath.Join(t.TempDir(), "bundle.jsonl")
+	log := mustOpen(t, path, audit.Options{Now: func() time.Time { return now }, Window: time.Minute})
+	put := func(r audit.Record) {
+		t.Helper()
+		if err := log.Append(r); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for range 100 {
+		put(refusal("a.test"))
+	}
+	put(refusal("b.test")) // another host is another refusal
+	for range 3 {
+		put(request(1)) // what was allowed is never aggregated
+	}
+	if got := len(read(t, path)); got != 5 {
+		t.Fatalf("%d lines before the window ends, want 5", got)
+	}
+	now = now.Add(time.Minute)
+	put(refusal("a.test")) // ends the first window and begins another
+	put(refusal("a.test"))
+	mustClose(t, log)
+	var told []string
+	for _, e := range read(t, path) {
+		var detail struct {
+			Host     string
+			Repeated int
+		}
+		if err := json.Unmarshal(e.Detail, &detail); err != nil {
+			t.Fatal(err)
+		}
+		if e.Decision == "block" {
+			told = append(told, fmt.Sprint(detail.Host, " ", detail.Repeated))
+		}
+	}
+	if want := "[a.test 0 b.test 0 a.test 99 a.test 0 a.test 1]"; fmt.Sprint(told) != want {
+		t.Errorf("got %v, want %v", told, want)
+	}
+	verifies(t, path, 8)
+}
+
+func TestManyDifferentRefusalsAreAllWritten(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bundle.jsonl")
+	log := mustOpen(t, path, audit.Options{Window: time.Hour})
+	for i := range 3000 { // more than windows are kept
+		if err := log.Append(refusal(fmt.Sprint(i))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	mustClose(t, log)
+	verifies(t, path, 3000)
+}
