@@ -10,11 +10,16 @@ type Home string
 func (h Home) Bottles() string { return filepath.Join(string(h), "bottles") }
 func (h Home) Agents() string  { return filepath.Join(string(h), "agents") }
 
+// Skills is the folder of skills, one folder each.
+func (h Home) Skills() string { return filepath.Join(string(h), "skills") }
+
 // OperatorLog is the operator's audit chain.
 func (h Home) OperatorLog() string { return filepath.Join(string(h), "audit", "operator.jsonl") }
 
 // Dir is one bottle's folder, state/<slug>.
-func (h Home) Dir(slug string) Dir { return Dir(filepath.Join(string(h), "state", slug)) }
+func (h Home) Dir(slug string) Dir { return Dir(filepath.Join(h.states(), slug)) }
+
+func (h Home) states() string { return filepath.Join(string(h), "state") }
 
 // Dir is one bottle's state folder.
 type Dir string
@@ -24,6 +29,12 @@ func (d Dir) In() string { return filepath.Join(string(d), "in") }
 
 // Out is written by the bundle and read by the CLI as hostile input.
 func (d Dir) Out() string { return filepath.Join(string(d), "out") }
+
+// Run is the backend's own: its record of the running bottle, its sockets.
+func (d Dir) Run() string { return filepath.Join(string(d), "run") }
+
+// Slug is the bottle's slug.
+func (d Dir) Slug() string { return filepath.Base(string(d)) }
 
 // The files in In.
 func (d Dir) Routes() string         { return filepath.Join(d.In(), "routes.yaml") }
