@@ -1,0 +1,164 @@
+// Package gitgate is the agent's only way to its git remotes. It speaks git's
+// smart HTTP: fetches are relayed to the upstream, fresh each time; nothing is
+// mirrored and nothing is kept.
+package gitgate
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/roles/gitgate/config"
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+// Config of New.
+type Config struct {
+	// Listeners face the agent. Run closes them.
+	Listeners []net.Listener
+	// ConfigPath is the repositories' file.
+	ConfigPath string
+	// Tokens are the values of the token_env names in it.
+	Tokens map[string]string
+	// HTTPClient reaches HTTPS upstreams; nil = one that trusts the system's
+	// roots and uses no proxy.
+	HTTPClient *http.Client
+
+	Scanner *secretscan.Scanner
+	Audit   *audit.Log
+	Health  *health.Role
+	Log     *slog.Logger
+}
+
+// Role is the git gate.
+type Role struct {
+	listeners    []net.Listener
+	repositories map[string]*repository
+	sha256       string
+
+	scanner *secretscan.Scanner
+	audit   *audit.Log
+	health  *health.Role
+	log     *slog.Logger
+}
+
+// repository is one declared remote.
+type repository struct {
+	name     string
+	upstream upstream
+}
+
+// New reads the configuration. Its errors are ones no restart cures.
+func New(c Config) (*Role, error) {
+	content, err := os.ReadFile(c.ConfigPath)
+	if err != nil {
+		return nil, fmt.Errorf("git-gate's configuration: %w", err)
+	}
+	parsed, err := config.Parse(content)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", c.ConfigPath, err)
+	}
+	r := &Role{
+		listeners:    c.Listeners,
+		repositories: make(map[string]*repository),
+		sha256:       sha256Hex(content),
+		scanner:      c.Scanner,
+		audit:        c.Audit,
+		health:       c.Health,
+		log:          c.Log,
+	}
+	if r.log == nil {
+		r.log = slog.New(slog.DiscardHandler)
+	}
+	client := c.HTTPClient
+	if client == nil {
+		client = &http.Client{
+			Transport:     &http.Transport{ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout},
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		}
+	}
+	for name, repo := range parsed.Repos {
+		u, err := newUpstream(repo, filepath.Dir(c.ConfigPath), c.Tokens, client)
+		if err != nil {
+			return nil, fmt.Errorf("repository %s: %w", name, err)
+		}
+		r.repositories[name] = &repository{name: name, upstream: u}
+	}
+	return r, nil
+}
+
+// Run serves until ctx ends.
+func (r *Role) Run(ctx context.Context) error {
+	server := &http.Server{
+		Handler:           r.handler(),
+		ReadHeaderTimeout: 30 * time.Second,
+		ErrorLog:          slog.NewLogLogger(r.log.Handler(), slog.LevelDebug),
+	}
+	group, ctx := errgroup.WithContext(ctx)
+	for _, l := range r.listeners {
+		group.Go(func() error {
+			if err := server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				return err
+			}
+			return nil
+		})
+	}
+	r.health.InForce(r.sha256)
+	r.health.Set(health.Ready)
+	<-ctx.Done()
+	server.Close()
+	for _, repo := range r.repositories {
+		repo.upstream.close()
+	}
+	return group.Wait()
+}
+
+// newUpstream makes the remote that a repository's URL names.
+func newUpstream(repo config.Repo, dir string, tokens map[string]string, client *http.Client) (upstream, error) {
+	remote, err := config.ParseURL(repo.URL)
+	if err != nil {
+		return nil, err
+	}
+	if remote.Scheme == "https" {
+		u := &httpUpstream{url: "https://" + remote.Address() + remote.Path, client: client}
+		if repo.TokenEnv != "" {
+			if u.token = tokens[repo.TokenEnv]; u.token == "" {
+				return nil, fmt.Errorf("the variable %s is not set", repo.TokenEnv)
+			}
+		}
+		return u, nil
+	}
+	key, err := config.ParseHostKey(repo.HostKey, remote)
+	if err != nil {
+		return nil, err
+	}
+	identity := repo.Identity
+	if !filepath.IsAbs(identity) {
+		identity = filepath.Join(dir, identity)
+	}
+	return &sshUpstream{
+		user:     remote.User,
+		address:  remote.Address(),
+		path:     remote.Path,
+		identity: identity,
+		hostKey:  key,
+		slots:    make(chan struct{}, sessionsPerConnection),
+	}, nil
+}
+
+func sha256Hex(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
+}
