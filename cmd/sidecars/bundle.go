@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/secretscan"
+	"github.com/claude-bottle/claude-bottle/supervisor"
+)
+
+// bundleName stands in logs and audit for what no role did.
+const bundleName = "bundle"
+
+// bundle is what the roles share.
+type bundle struct {
+	config  config
+	log     *slog.Logger
+	scanner *secretscan.Scanner
+	audit   *audit.Log
+	health  *health.Registry
+	server  *http.Server // of health
+	sockets *sockets
+	reaper  supervisor.Reaper
+	// reload and replace hold the intent of SIGHUP and SIGUSR1. What nobody
+	// reads is forgotten.
+	reload, replace chan os.Signal
+}
+
+// runBundle runs until SIGTERM or SIGINT, or until a role is given up, and
+// returns the exit code.
+func runBundle(stderr io.Writer) int {
+	// First of all: the default action of these signals is to die.
+	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
+	defer stop()
+	b := &bundle{reload: intent(unix.SIGHUP), replace: intent(unix.SIGUSR1)}
+	intent(unix.SIGPIPE) // a log that nobody reads any more ends nothing
+
+	// Until the secrets are known, nothing is logged that could hold one.
+	b.log = newLog(stderr, "", func(line string) string { return line })
+	roles, err := b.prepare(stderr)
+	if err != nil {
+		b.logger(bundleName).Error("cannot start", "error", err.Error())
+		return 1
+	}
+	return b.run(ctx, roles)
+}
+
+// intent remembers that a signal came, not how often.
+func intent(s os.Signal) chan os.Signal {
+	c := make(chan os.Signal, 1)
+	signal.Notify(c, s)
+	return c
+}
+
+// prepare does all that can fail for good, so that no role runs when another
+// one cannot.
+func (b *bundle) prepare(stderr io.Writer) ([]role, error) {
+	if err := harden(); err != nil {
+		return nil, err
+	}
+	env := environment(os.Environ())
+	env.forget()
+	var err error
+	if b.config, err = env.parse(); err != nil {
+		return nil, err
+	}
+	if b.sockets, err = inherit(env); err != nil {
+		return nil, err
+	}
+	if b.scanner, err = newScanner(b.config); err != nil {
+		return nil, err
+	}
+	b.log = newLog(stderr, b.config.slug, b.scanner.Redact)
+	log := b.logger(bundleName)
+	for _, name := range b.config.unknown {
+		log.Warn("ignoring a role that does not exist", "name", name, "known", allRoles)
+	}
+	b.health = health.New(b.config.roles...)
+	if err := b.serveHealth(); err != nil {
+		return nil, err
+	}
+	if len(b.config.roles) == 0 {
+		log.Warn("no role is selected: idle")
+		return nil, nil
+	}
+	if b.audit, err = audit.Open(b.config.audit, audit.Options{Slug: b.config.slug, Redact: b.scanner.Redact}); err != nil {
+		return nil, fmt.Errorf("CLAUDE_BOTTLE_AUDIT: %w", err)
+	}
+	roles, err := b.buildRoles()
+	if err != nil {
+		b.audit.Close()
+		return nil, err
+	}
+	for _, name := range b.sockets.closeRest() {
+		log.Warn("closing a listener that was handed over for no selected role", "name", name)
+	}
+	return roles, nil
+}
+
+func (b *bundle) logger(role string) *slog.Logger { return b.log.With("role", role) }
+
+func (b *bundle) serveHealth() error {
+	listeners, err := b.sockets.listen("health", b.config.healthListen, "CLAUDE_BOTTLE_HEALTH_LISTEN")
+	if err != nil {
+		return err
+	}
+	b.server = &http.Server{
+		Handler:           b.health.Handler(),
+		ReadHeaderTimeout: 5 * time.Second,
+		WriteTimeout:      5 * time.Second,
+		MaxHeaderBytes:    16 << 10,
+		ErrorLog:          slog.NewLogLogger(b.logger("health").Handler(), slog.LevelWarn),
+	}
+	for _, l := range listeners {
+		go func() {
+			if err := b.server.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				b.logger("health").Error("no longer served", "error", err.Error())
+			}
+		}()
+	}
+	return nil
+}
+
+// run runs the roles to the end.
+func (b *bundle) run(ctx context.Context, roles []role) int {
+	log := b.logger(bundleName)
+	start := audit.Record{Actor: bundleName, Action: "start", Decision: "started",
+		Detail: map[string]any{"version": version, "roles": b.config.roles}}
+	if err := b.audit.Append(start); err != nil {
+		log.Error("cannot start", "error", err.Error())
+		return 1
+	}
+	log.Info("start", "version", version, "roles", b.config.roles)
+	if os.Getpid() == 1 {
+		go func() {
+			if err := b.reaper.Run(ctx); ctx.Err() == nil {
+				log.Warn("orphans stay as zombies", "error", err.Error())
+			}
+		}()
+	}
+	grace, _ := time.ParseDuration(graceForTests)
+	config := supervisor.Config{
+		MaxCrashes: b.config.maxCrashes,
+		Grace:      grace,
+		OnDeath:    b.died,
+		OnStuck:    func(role string) { b.logger(role).Error("did not stop in time: killing it") },
+	}
+	for _, r := range roles {
+		config.Roles = append(config.Roles, supervisor.Role{Name: r.name, Run: r.supervised(b)})
+	}
+	code := supervisor.Run(ctx, config)
+	b.reaper.KillAll()
+	b.server.Close()
+	log.Info("stop", "code", code)
+	stop := audit.Record{Actor: bundleName, Action: "stop", Decision: "stopped", Detail: map[string]any{"code": code}}
+	if err := errors.Join(b.audit.Append(stop), b.audit.Close()); err != nil {
+		log.Error("the stop is not in the audit log", "error", err.Error())
+	}
+	return code
+}
+
+// died makes a role's death known.
+func (b *bundle) died(name string, err error, restart bool) {
+	text := b.scanner.Redact(err.Error())
+	b.health.Role(name).Crashed(errors.New(text))
+	attributes := []any{"error", text, "restart", restart}
+	var panicked *supervisor.PanicError
+	if errors.As(err, &panicked) {
+		attributes = append(attributes, "stack", string(panicked.Stack))
+	}
+	b.logger(name).Error("died", attributes...)
+	record := audit.Record{Actor: name, Action: "crash", Decision: "died", Detail: map[string]any{"error": text, "restart": restart}}
+	if err := b.audit.Append(record); err != nil {
+		b.logger(name).Error("the death is not in the audit log", "error", err.Error())
+	}
+}
