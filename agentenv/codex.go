@@ -1,0 +1,17 @@
+package agentenv
+
+import "fmt"
+
+// codexFiles are what Codex reads: its configuration with the supervise role as
+// an MCP server and the workspace trusted, the prompt, and the skills.
+func codexFiles(o Options) []File {
+	config := fmt.Sprintf("[projects.%q]\ntrust_level = \"trusted\"\n", Workspace)
+	if o.Supervise {
+		config += fmt.Sprintf("\n[mcp_servers.supervise]\nurl = %q\nstartup_timeout_sec = 20\ntool_timeout_sec = %d\n", superviseURL, toolTimeout)
+	}
+	files := []File{
+		{Home + "/.codex/config.toml", 0o600, []byte(config)},
+		{Home + "/.codex/AGENTS.md", 0o644, instructions(o)},
+	}
+	return append(files, skillFiles(Home+"/.agents/skills", o.Skills)...)
+}
