@@ -46,15 +46,12 @@ func spellings(r config.Remote) []string {
 	if strings.Contains(host, ":") {
 		host = "[" + host + "]"
 	}
-	sshHosts, httpsHosts := []string{host}, []string{host}
-	switch {
-	case r.Scheme == "ssh" && r.Port == 22:
-		sshHosts = append(sshHosts, host+":22")
-	case r.Scheme == "ssh":
+	// The other protocol's port is not known; its default one is meant.
+	sshHosts, httpsHosts := []string{host, host + ":22"}, []string{host, host + ":443"}
+	if r.Scheme == "ssh" && r.Port != 22 {
 		sshHosts = []string{fmt.Sprintf("%s:%d", host, r.Port)}
-	case r.Port == 443:
-		httpsHosts = append(httpsHosts, host+":443")
-	default:
+	}
+	if r.Scheme == "https" && r.Port != 443 {
 		httpsHosts = []string{fmt.Sprintf("%s:%d", host, r.Port)}
 	}
 	path := strings.TrimSuffix(strings.Trim(r.Path, "/"), ".git")
