@@ -1,9 +1,13 @@
 // Package plan turns a bottle file, an agent file and the operator's wishes
 // into all that a backend needs. It is the one prepare step and names no
 // backend.
+//
+// [Prepare] changes nothing on the disk; [Plan.Write] lays the bottle's folder
+// out.
 package plan
 
 import (
+	"github.com/claude-bottle/claude-bottle/agentenv"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -28,6 +32,20 @@ type Plan struct {
 	// Pipelock is "on" or "off", and PipelockNote what the preflight says.
 	Pipelock     string `json:"pipelock"`
 	PipelockNote string `json:"pipelock_note,omitempty"`
+	// PipelockBin and PipelockSHA256 are the host's binary and its digest, as
+	// checked; empty when off.
+	PipelockBin    string `json:"pipelock_bin,omitempty"`
+	PipelockSHA256 string `json:"pipelock_sha256,omitempty"`
+	// Hosts is the host column of the routes, Repos the names of git-gate's
+	// repositories, Env the names of the agent's variables.
+	Hosts []string `json:"hosts"`
+	Repos []string `json:"repos"`
+	Env   []string `json:"env"`
+	// Credentials tells for each variable of Tokens the host variable that its
+	// value came from.
+	Credentials map[string]string `json:"credentials"`
+	Limits      Limits            `json:"limits"`
+
 	// AgentEnv is the agent's environment, NAME=value, complete with proxy and
 	// CA variables. It may hold values the operator supplied.
 	AgentEnv []string `json:"-"`
@@ -35,22 +53,21 @@ type Plan struct {
 	AgentFiles []File `json:"-"`
 	// Tokens are EGRESS_TOKEN_n and git tokens: bundle environment only.
 	Tokens map[string]string `json:"-"`
-	// Secrets are the values that must never leave (CLAUDE_BOTTLE_SECRETS).
+	// Secrets are the values that must never leave (CLAUDE_BOTTLE_SECRETS), one
+	// line each.
 	Secrets []string `json:"-"`
-	// Inputs are the files of state/<slug>/in.
+	// Inputs are the files of state/<slug>/in, their paths below it.
 	Inputs []File `json:"-"`
-	Limits Limits `json:"limits"`
 }
 
 // File is a file to be made.
-type File struct {
-	Path    string
-	Mode    uint32
-	Content []byte
-}
+type File = agentenv.File
 
 // Limits of the agent's processes.
 type Limits struct {
 	Pids        int64 `json:"pids"`
 	MemoryBytes int64 `json:"memory_bytes"`
 }
+
+// defaultLimits hold a build of a large project and stop a fork bomb.
+var defaultLimits = Limits{Pids: 4096, MemoryBytes: 8 << 30}

@@ -1,0 +1,87 @@
+package plan
+
+import (
+	"fmt"
+
+	"github.com/claude-bottle/claude-bottle/canon"
+	"github.com/claude-bottle/claude-bottle/manifest"
+	"github.com/claude-bottle/claude-bottle/preset"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+)
+
+// expandRoutes makes the route table: the bottle's own routes first, then those
+// of its presets for hosts that the bottle does not name itself. What the
+// bottle's route leaves out about a preset's host it takes from the preset, so
+// that {host, auth} adds a credential and opens nothing more.
+func expandRoutes(bottle *manifest.Bottle, credentials *credentials) (*routes.Table, error) {
+	var presets []routes.Route
+	seen := make(map[string]bool)
+	for _, name := range bottle.Presets {
+		p, err := preset.Lookup(name)
+		if err != nil {
+			return nil, err
+		}
+		for _, r := range p.Routes {
+			if key := hostKey(r.Host); !seen[key] {
+				seen[key] = true
+				presets = append(presets, r)
+			}
+		}
+	}
+	own := make(map[string]bool)
+	var all []routes.Route
+	for i := range bottle.Routes {
+		r := &bottle.Routes[i]
+		tokenEnv := ""
+		if r.Auth != nil {
+			tokenEnv = credentials.name(r.Auth.TokenRef, r.Where)
+		}
+		rendered := r.Rendered(tokenEnv)
+		for _, p := range presets {
+			if hostKey(p.Host) == hostKey(r.Host) {
+				rendered = inherit(rendered, p)
+			}
+		}
+		own[hostKey(r.Host)] = true
+		all = append(all, rendered)
+	}
+	for _, r := range presets {
+		if !own[hostKey(r.Host)] {
+			all = append(all, r)
+		}
+	}
+	table, err := routes.New(all)
+	if err != nil {
+		return nil, fmt.Errorf("bottle %s: %w", bottle.Name, err)
+	}
+	return table, nil
+}
+
+// inherit takes what r leaves out from the preset's route.
+func inherit(r, p routes.Route) routes.Route {
+	if r.Ports == nil && r.Auth == nil { // a credential goes to the default port only
+		r.Ports = p.Ports
+	}
+	if r.Methods == nil {
+		r.Methods = p.Methods
+	}
+	if r.Paths == nil && r.PathAllowlist == nil {
+		r.Paths = p.Paths
+	}
+	if r.Git == (routes.Git{}) {
+		r.Git = p.Git
+	}
+	if r.Pipelock == "" {
+		r.Pipelock = p.Pipelock
+	}
+	return r
+}
+
+// hostKey is what two routes' hosts are compared by; a pattern stands for
+// itself.
+func hostKey(text string) string {
+	if host, err := canon.ParseHost(text); err == nil {
+		return host.String()
+	}
+	return text
+}
