@@ -132,6 +132,9 @@ func Files(o Options) ([]File, error) {
 	if err != nil {
 		return nil, err
 	}
-	files = append(files, claude...)
-	return append(files, codexFiles(o)...), nil
+	codex, err := codexFiles(o)
+	if err != nil {
+		return nil, err
+	}
+	return slices.Concat(files, claude, codex), nil
 }
