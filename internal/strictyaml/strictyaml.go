@@ -135,8 +135,11 @@ func unknown(key string, known map[string]reflect.Type) string {
 func Closest(text string, names []string) string {
 	text = short(strings.ToLower(text))
 	limit := 2 // two letters swapped count as two edits
-	if len(text) < 4 {
+	switch {
+	case len(text) < 4:
 		limit = 1
+	case len(text) > 8:
+		limit = 3
 	}
 	// Of two names equally far the one with the same first letter is meant.
 	best, cost := "", 2*limit+1
