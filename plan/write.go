@@ -9,6 +9,7 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	gitgate "github.com/claude-bottle/claude-bottle/roles/gitgate/config"
+	pipelock "github.com/claude-bottle/claude-bottle/roles/pipelock/config"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -35,9 +36,9 @@ func (p *Plan) inputs(o Options, table *routes.Table, repos *gitgate.Config, key
 	if err != nil {
 		return err
 	}
-	content, err := renderPipelock(p.State, table)
+	content, err := pipelock.Render(table, pipelock.Options{})
 	if err != nil {
-		return err
+		return fmt.Errorf("pipelock: %w", err)
 	}
 	add(p.State.Pipelock(), content)
 	add(p.State.PipelockCACert(), inner.cert)
