@@ -191,7 +191,7 @@ func TestRefusesWithWords(t *testing.T) {
 	if response.StatusCode != http.StatusForbidden || !strings.Contains(string(body), "git-gate: refused: path") {
 		t.Errorf("the dumb protocol: %s %s", response.Status, body)
 	}
-	if report, err := audit.Verify(g.audit); err != nil {
+	if report, err := audit.Verify(g.audit); err != nil || report.Broken != nil || report.Records == 0 {
 		t.Errorf("audit: %+v %v", report, err)
 	}
 }

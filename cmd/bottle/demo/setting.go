@@ -1,0 +1,103 @@
+package demo
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+
+	"github.com/claude-bottle/claude-bottle/state"
+)
+
+// bottleFile is the demo's bottle, %s the servers' port.
+const bottleFile = `---
+agent:
+  command: [/bin/sh, /workspace/agent.sh]
+egress:
+  routes:
+    - host: api.demo.test
+      ports: [%[1]s]
+      methods: [GET, POST]
+      paths: [/v1]
+      networks: [127.0.0.0/8]
+      auth: {scheme: Bearer, token_ref: DEMO_API_TOKEN}
+    - host: events.demo.test
+      ports: [%[1]s]
+      networks: [127.0.0.0/8]
+      pipelock: passthrough
+    - host: git.demo.test
+      ports: [%[1]s]
+      networks: [127.0.0.0/8]
+      git: {fetch: true}
+---
+The bottle of "bottle demo".
+`
+
+// route is a route that the operator adds while the agent runs.
+func (w *world) route(host string) string {
+	return fmt.Sprintf("  - host: %s\n    ports: [%s]\n    methods: [GET, HEAD]\n    networks: [127.0.0.0/8]\n", host, w.port)
+}
+
+func (w *world) writeBottle(home state.Home) error {
+	if err := os.MkdirAll(home.Bottles(), 0o700); err != nil {
+		return err
+	}
+	return os.WriteFile(filepath.Join(home.Bottles(), "demo.md"), fmt.Appendf(nil, bottleFile, w.port), 0o600)
+}
+
+// writeWorkspace lays out what the agent finds: its script, and this program
+// as its MCP client.
+func writeWorkspace(dir, self string) error {
+	program, err := os.ReadFile(self)
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		os.MkdirAll(dir, 0o700),
+		os.WriteFile(filepath.Join(dir, "agent.sh"), agentScript, 0o700),
+		os.WriteFile(filepath.Join(dir, "bottle"), program, 0o700),
+	)
+}
+
+// environment sets what an operator would set in the shell before `bottle up`
+// and returns what to tell about pipelock.
+func (w *world) environment(standIn string) (note string, err error) {
+	set := map[string]string{
+		"DEMO_API_TOKEN":     w.token,
+		"EGRESS_RESOLVER":    w.names.address(),
+		"EGRESS_UPSTREAM_CA": w.caPath,
+	}
+	note = textPipelock
+	if _, missing := exec.LookPath(pipelockBinary()); missing != nil {
+		note = textNoChild
+		if digest, err := fileSHA256(standIn); err == nil {
+			note = textStandIn
+			set["PIPELOCK_BIN"], set["PIPELOCK_SHA256"] = standIn, digest
+		}
+	}
+	for name, value := range set {
+		if err := os.Setenv(name, value); err != nil {
+			return "", err
+		}
+	}
+	return note, nil
+}
+
+func pipelockBinary() string {
+	if path := os.Getenv("PIPELOCK_BIN"); path != "" {
+		return path
+	}
+	return "/usr/local/bin/pipelock"
+}
+
+func fileSHA256(path string) (string, error) {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return "", err
+	}
+	sum := sha256.Sum256(content)
+	return hex.EncodeToString(sum[:]), nil
+}

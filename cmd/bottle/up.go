@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/state"
+)
+
+// upFlags are the wishes of `bottle up`.
+type upFlags struct {
+	backend, bottle, label, workspace string
+	detach, dryRun                    bool
+}
+
+func newUp(a *app) *cobra.Command {
+	var f upFlags
+	cmd := &cobra.Command{
+		Use:     "up [AGENT] [-- COMMAND...]",
+		Short:   upShort,
+		Long:    upLong,
+		Example: upExample,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if agents, _ := splitAtDash(cmd, args); len(agents) > 1 {
+				return errTooManyAgents(agents)
+			}
+			return nil
+		},
+	}
+	cmd.Flags().StringVar(&f.backend, "backend", "", flagBackend)
+	cmd.Flags().StringVar(&f.bottle, "bottle", "", flagBottle)
+	cmd.Flags().StringVar(&f.label, "label", "", flagLabel)
+	cmd.Flags().StringVar(&f.workspace, "workspace", ".", flagWorkspace)
+	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, flagDetach)
+	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, flagDryRun)
+	a.jsonFlag(cmd)
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		agents, command := splitAtDash(cmd, args)
+		agent := strings.Join(agents, "")
+		err := a.up(cmd.Context(), f, agent, command)
+		if _, ended := errors.AsType[exitCode](err); err != nil && !ended {
+			tellStarted(err)
+		}
+		return err
+	}
+	return cmd
+}
+
+// splitAtDash separates what stands before "--" from the command after it.
+func splitAtDash(cmd *cobra.Command, args []string) (before, after []string) {
+	if at := cmd.ArgsLenAtDash(); at >= 0 {
+		return args[:at], args[at:]
+	}
+	return args, nil
+}
+
+func (a *app) up(ctx context.Context, f upFlags, agent string, command []string) error {
+	home, err := a.dir()
+	if err != nil {
+		return err
+	}
+	given := answers{}
+	p, err := prepare(ctx, home, f, agent, command, given)
+	if err != nil {
+		return explain(err)
+	}
+	if f.dryRun {
+		return a.printPlan(p)
+	}
+	b, err := chooseBackend(ctx, home, f.backend, p.Backend)
+	if err != nil {
+		return err
+	}
+	if f.detach {
+		return a.upDetached(home, p, b, agent, command, given)
+	}
+	before := watch(p.Workspace)
+	if err := p.Write(home); err != nil {
+		return explain(err)
+	}
+	if isDetached() {
+		if err := logToFile(p.State); err != nil {
+			return err
+		}
+	}
+	code, err := runForeground(ctx, b, p)
+	if err != nil {
+		return err
+	}
+	sayChanged(before.changes())
+	if code != 0 {
+		return exitCode(code)
+	}
+	return nil
+}
+
+// prepare makes the plan from the operator's files and wishes.
+func prepare(ctx context.Context, home state.Home, f upFlags, agent string, command []string, given answers) (*plan.Plan, error) {
+	workspace, err := filepath.Abs(f.workspace)
+	if err != nil {
+		return nil, err
+	}
+	pin, err := pipelockPin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	options := plan.Options{
+		Home:           home,
+		Workspace:      workspace,
+		Agent:          agent,
+		Bottle:         f.bottle,
+		Label:          f.label,
+		Command:        command,
+		Term:           os.Getenv("TERM"),
+		PipelockSHA256: pin,
+	}
+	switch {
+	case isDetached():
+		inherited, err := inheritedAnswers()
+		if err != nil {
+			return nil, err
+		}
+		options.Ask = inherited.find
+	case onTerminal():
+		options.Ask, options.Confirm = given.ask, confirm
+	}
+	return plan.Prepare(ctx, options)
+}
+
+// runForeground runs a bottle on this process's streams and returns the
+// command's exit code.
+func runForeground(ctx context.Context, b backend.Backend, p *plan.Plan) (int, error) {
+	sayPreflight(p, b.Name())
+	streams, restore, err := stdio()
+	if err != nil {
+		return 0, err
+	}
+	bottle, err := startInterruptibly(ctx, b, p, streams)
+	if err != nil {
+		restore()
+		return 0, err
+	}
+	tellStarted(nil)
+	code, err := bottle.Wait(ctx)
+	restore()
+	return code, err
+}
+
+// startInterruptibly starts a bottle; until its command runs, a signal that
+// would reach the command ends the start instead.
+func startInterruptibly(ctx context.Context, b backend.Backend, p *plan.Plan, streams backend.Stdio) (backend.Bottle, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	signals := streams.Signals
+	toCommand := make(chan os.Signal, cap(signals))
+	streams.Signals = toCommand
+	started := make(chan struct{})
+	go func() {
+		for {
+			select {
+			case s := <-signals:
+				select {
+				case <-started:
+					toCommand <- s
+				default:
+					cancel()
+				}
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	bottle, err := b.Start(ctx, p, streams, sayProgress)
+	if err != nil {
+		cancel()
+		return nil, err
+	}
+	close(started)
+	return bottle, nil
+}
+
+// upDetached starts the same bottle in the background and prints its slug. The
+// background makes its own plan under the slug that was chosen here.
+func (a *app) upDetached(home state.Home, p *plan.Plan, b backend.Backend, agent string, command []string, given answers) error {
+	args := []string{"up", "--home", string(home), "--label", p.Slug, "--backend", b.Name(), "--bottle", p.Bottle, "--workspace", p.Workspace}
+	if agent != "" {
+		args = append(args, agent)
+	}
+	if len(command) > 0 {
+		args = append(append(args, "--"), command...)
+	}
+	if err := detach(args, given); err != nil {
+		return err
+	}
+	if a.json {
+		return printJSON(map[string]string{"slug": p.Slug})
+	}
+	fmt.Println(p.Slug)
+	return nil
+}
+
+// explain adds what to do to the errors of a plan.
+func explain(err error) error {
+	if errors.Is(err, state.ErrExists) {
+		return withHint(err, hintStateExists)
+	}
+	return err
+}
