@@ -1,33 +1,67 @@
-// Package routes is egress's configuration: the routes file, and the decision
-// on a host and on a request.
+// Package routes is egress's configuration: the routes file, its edits, and
+// the decision on a host and on a request.
+//
+// Parse a file to get a Table; ask its Authority on a CONNECT and its Decide
+// on each request. A Table never changes: an edit makes new bytes, which are
+// parsed anew.
 package routes
 
 import (
-	"net/http"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/claude-bottle/claude-bottle/canon"
-	"github.com/claude-bottle/claude-bottle/policy"
 )
 
-// Route is one allowed destination, as written in routes.yaml.
+// The values of Route.Pipelock.
+const (
+	// Inspect has pipelock read the traffic.
+	Inspect = "inspect"
+	// Passthrough has pipelock check the host alone.
+	Passthrough = "passthrough"
+)
+
+// Self is the host by which egress answers for itself; no route may name it.
+const Self = "_egress.local"
+
+// Route is one allowed destination, as written in routes.yaml. In a Table
+// every Route is canonical: Host, Ports, Pipelock and Auth.Header are set,
+// PathAllowlist is moved to Paths.
 type Route struct {
-	Host          string         `yaml:"host"`
-	Ports         []uint16       `yaml:"ports,omitempty"`
-	Methods       []string       `yaml:"methods,omitempty"`
-	Paths         []string       `yaml:"paths,omitempty"`
-	PathAllowlist []string       `yaml:"path_allowlist,omitempty"`
-	Auth          *Auth          `yaml:"auth,omitempty"`
-	AgentAuth     bool           `yaml:"agent_auth,omitempty"`
-	WebSocket     bool           `yaml:"websocket,omitempty"`
-	Networks      []netip.Prefix `yaml:"networks,omitempty"`
-	Git           Git            `yaml:"git,omitempty"`
-	Pipelock      string         `yaml:"pipelock,omitempty"`
-	Findings      []Finding      `yaml:"findings,omitempty"`
-	Grant         string         `yaml:"grant,omitempty"`
-	Expires       time.Time      `yaml:"expires,omitempty"`
-	Uses          int            `yaml:"uses,omitempty"`
+	// Host is an exact name, an IP literal, or a pattern *.example.com, which
+	// stands for one or more labels before the rest and never for the rest
+	// itself.
+	Host string `yaml:"host"`
+	// Ports empty means 443.
+	Ports []uint16 `yaml:"ports,omitempty"`
+	// Methods empty means all but TRACE and CONNECT, which nobody may list.
+	Methods []string `yaml:"methods,omitempty"`
+	// Paths empty means all; else a request must lie under one of them.
+	Paths []string `yaml:"paths,omitempty"`
+	// PathAllowlist is another name for Paths.
+	PathAllowlist []string `yaml:"path_allowlist,omitempty"`
+	// Auth nil means that nothing is injected.
+	Auth *Auth `yaml:"auth,omitempty"`
+	// AgentAuth lets the agent's own credentials through.
+	AgentAuth bool `yaml:"agent_auth,omitempty"`
+	WebSocket bool `yaml:"websocket,omitempty"`
+	// Networks are the ranges outside the public internet that Host may
+	// resolve to.
+	Networks []netip.Prefix `yaml:"networks,omitempty"`
+	Git      Git            `yaml:"git,omitempty"`
+	// Pipelock empty means Inspect.
+	Pipelock string    `yaml:"pipelock,omitempty"`
+	Findings []Finding `yaml:"findings,omitempty"`
+	// Grant is the id of the proposal that the route was approved for; only
+	// with it come Expires, from when on the route is void (zero: never), and
+	// Uses, the number of requests it stands for (zero: any).
+	Grant   string    `yaml:"grant,omitempty"`
+	Expires time.Time `yaml:"expires,omitempty"`
+	Uses    int       `yaml:"uses,omitempty"`
 }
 
 // Auth is the credential that egress injects.
@@ -51,92 +85,90 @@ type Finding struct {
 }
 
 // Table is a parsed, valid, immutable routes file.
-type Table struct{ routes []Route }
+type Table struct {
+	rules  []rule
+	exact  map[string][]int // host → indices of rules, in file order
+	under  map[string][]int // what follows "*." of a pattern → the same
+	sha256 string
+}
 
-// Parse reads and validates a routes file. Unknown keys are errors; every
-// error names its line.
-func Parse(b []byte) (*Table, error) { panic("stub") }
+// rule is a route with what deciding needs in comparable form.
+type rule struct {
+	Route
+	paths []canon.Path
+}
 
-// New builds a table from routes, validating as Parse does.
-func New(routes []Route) (*Table, error) { panic("stub") }
+// New builds a table from routes, validating as Parse does. It keeps nothing
+// of the slice.
+func New(routes []Route) (*Table, error) {
+	t, err := build(routes)
+	if err != nil {
+		return nil, err
+	}
+	t.sha256 = digest(t.Render())
+	return t, nil
+}
 
-// Render writes the table in its canonical YAML; Parse(Render()) is the same
-// table.
-func (t *Table) Render() []byte { panic("stub") }
+// build makes a table without digest. Its error wraps a fieldError.
+func build(routes []Route) (*Table, error) {
+	if len(routes) > maxRoutes {
+		return nil, fmt.Errorf("%d routes are too many: the limit is %d", len(routes), maxRoutes)
+	}
+	t := &Table{exact: make(map[string][]int), under: make(map[string][]int)}
+	for i, route := range routes {
+		r, err := compile(route)
+		if err != nil {
+			return nil, &routeError{index: i, host: route.Host, err: err}
+		}
+		t.rules = append(t.rules, r)
+		if base, ok := patternBase(r.Host); ok {
+			t.under[base] = append(t.under[base], i)
+		} else {
+			t.exact[r.Host] = append(t.exact[r.Host], i)
+		}
+	}
+	return t, nil
+}
 
 // Routes returns a copy of the routes in file order.
-func (t *Table) Routes() []Route { panic("stub") }
+func (t *Table) Routes() []Route {
+	routes := make([]Route, len(t.rules))
+	for i, r := range t.rules {
+		routes[i] = r.clone()
+	}
+	return routes
+}
 
 // Hosts returns the host column: each host once, in file order.
-func (t *Table) Hosts() []string { panic("stub") }
+func (t *Table) Hosts() []string {
+	hosts := make([]string, 0, len(t.rules))
+	for _, r := range t.rules {
+		if !slices.Contains(hosts, r.Host) {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	return hosts
+}
 
 // SHA256 is the hex digest of the bytes that were parsed (of Render's after
 // New).
-func (t *Table) SHA256() string { panic("stub") }
+func (t *Table) SHA256() string { return t.sha256 }
 
-// Request is what the agent asks for, as far as a decision needs it.
-type Request struct {
-	Authority canon.Authority
-	Method    string
-	Path      canon.Path
-	// RawQuery is needed for git's service=… and credential queries.
-	RawQuery string
-	// Plain: the request came as plain HTTP (absolute form, port 80).
-	Plain bool
-	// WebSocket: the request asks to be upgraded to a WebSocket.
-	WebSocket bool
+func (r Route) clone() Route {
+	r.Ports = slices.Clone(r.Ports)
+	r.Methods = slices.Clone(r.Methods)
+	r.Paths = slices.Clone(r.Paths)
+	r.PathAllowlist = slices.Clone(r.PathAllowlist)
+	r.Networks = slices.Clone(r.Networks)
+	r.Findings = slices.Clone(r.Findings)
+	if r.Auth != nil {
+		auth := *r.Auth
+		r.Auth = &auth
+	}
+	return r
 }
 
-// Spent says how many requests a grant has already forwarded. A nil Spent
-// means none.
-type Spent func(grant string) int
-
-// Authority decides on host and port alone, as on a CONNECT (plain false) or
-// an absolute form (plain true): ip-literal, no-route, grant-expired, port.
-// Port 80 is plain HTTP only, and plain HTTP is port 80 only.
-func (t *Table) Authority(a canon.Authority, plain bool, now time.Time, spent Spent) policy.Decision {
-	panic("stub")
+func digest(b []byte) string {
+	sum := sha256.Sum256(b)
+	return hex.EncodeToString(sum[:])
 }
-
-// Decide decides on a whole request and returns the route in force, nil when
-// refused. Several routes may name one host: in file order, the first that
-// fits in everything decides; a refusal tells the rule of the route that came
-// furthest.
-func (t *Table) Decide(r Request, now time.Time, spent Spent) (*Route, policy.Decision) {
-	panic("stub")
-}
-
-// IsGraphQL reports whether requests to the path are GraphQL, so that a POST
-// needs GraphQLWrite's word too, unless the route allows API writes.
-func IsGraphQL(p canon.Path) bool { panic("stub") }
-
-// GraphQLWrite reports whether a request to a GraphQL path may change
-// anything: true unless header and body are those of a JSON request whose
-// every operation is known to be a query or subscription.
-func GraphQLWrite(h http.Header, body []byte) bool { panic("stub") }
-
-// JSON is what http://_egress.local/allowlist answers: the table without
-// names of tokens, with the generation it is in force as.
-func (t *Table) JSON(generation int) []byte { panic("stub") }
-
-// AddHosts returns src with a default route for each host that no lasting
-// route names yet; comments and order of the rest stay. Host may be a pattern.
-func AddHosts(src []byte, hosts ...string) ([]byte, error) { panic("stub") }
-
-// RemoveHosts returns src without the routes of the hosts, grants included.
-// A host without route is an error.
-func RemoveHosts(src []byte, hosts ...string) ([]byte, error) { panic("stub") }
-
-// SetHosts makes hosts the host column: routes of other hosts go, a default
-// route for each new one is appended.
-func SetHosts(src []byte, hosts []string) ([]byte, error) { panic("stub") }
-
-// Append returns src with one more route at its end.
-func Append(src []byte, r Route) ([]byte, error) { panic("stub") }
-
-// RemoveGrant returns src without the routes of one grant.
-func RemoveGrant(src []byte, grant string) ([]byte, error) { panic("stub") }
-
-// ParseHostList reads one host or pattern a line, with # comments; it returns
-// each once, canonical, in order. Errors name their line.
-func ParseHostList(b []byte) ([]string, error) { panic("stub") }
