@@ -50,7 +50,12 @@ func runBundle(stderr io.Writer) int {
 	b.log = newLog(stderr, "", func(line string) string { return line })
 	roles, err := b.prepare(stderr)
 	if err != nil {
-		b.logger(bundleName).Error("cannot start", "error", err.Error())
+		name := bundleName
+		var of *roleError
+		if errors.As(err, &of) {
+			name = of.role
+		}
+		b.logger(name).Error("cannot start", "error", err.Error())
 		return 1
 	}
 	return b.run(ctx, roles)
