@@ -224,3 +224,18 @@ func table(t *testing.T, yaml string) func() (*routes.Table, int) {
 	}
 	return func() (*routes.Table, int) { return parsed, 7 }
 }
+
+// write puts an answer's file where the CLI puts it.
+func (s *setting) write(id string, r proposal.Response) {
+	s.t.Helper()
+	b, err := json.Marshal(r)
+	if err == nil {
+		err = os.WriteFile(filepath.Join(s.dir, id+".response.json.new"), b, 0o600)
+	}
+	if err == nil {
+		err = os.Rename(filepath.Join(s.dir, id+".response.json.new"), filepath.Join(s.dir, id+".response.json"))
+	}
+	if err != nil {
+		s.t.Fatal(err)
+	}
+}

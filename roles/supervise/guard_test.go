@@ -1,0 +1,105 @@
+package supervise_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/claude-bottle/claude-bottle/roles/supervise"
+)
+
+func TestWhoIsServed(t *testing.T) {
+	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = 0 })
+	for _, c := range []struct {
+		host, origin string
+		want         int
+	}{
+		{s.addr, "", 200},
+		{"localhost", "", 200},
+		{"127.0.0.1:1", "", 200},
+		{"supervise:9100", "", 200},
+		{"SUPERVISE.", "", 200},
+		{"claude-bottle-supervise-" + slug + ":9100", "", 200},
+		{s.addr, "http://" + s.addr, 200},
+		{"evil.example", "", 403},
+		{"supervise.evil.example", "", 403},
+		{"127.0.0.1.evil.example:9100", "", 403},
+		{"claude-bottle-supervise-other:9100", "", 403},
+		{"8.8.8.8", "", 403},
+		{"0x7f.1", "", 403},
+		{"2130706433", "", 403},
+		{s.addr, "http://evil.example", 403},
+		{s.addr, "https://" + s.addr, 403},
+		{s.addr, "http://localhost", 403},
+		{s.addr, "null", 403},
+		{"evil.example", "http://evil.example", 403},
+	} {
+		header := []string{"Host", c.host}
+		if c.origin != "" {
+			header = append(header, "Origin", c.origin)
+		}
+		if r := s.post(t.Context(), hello, header...); r.StatusCode != c.want {
+			t.Errorf("Host %s, Origin %q: %s", c.host, c.origin, r.Status)
+		}
+	}
+	if r := s.post(t.Context(), ask(1, "a.example", ""), "Sec-Fetch-Site", "cross-site"); r.StatusCode != 403 {
+		t.Errorf("a page of another site: %s", r.Status)
+	}
+	s.open(0)
+	s.post(t.Context(), ask(1, "a.example", ""))
+	s.open(1)
+}
+
+func TestOddRequests(t *testing.T) {
+	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = 0 })
+	request := func(method, path string, header ...string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, "http://"+s.addr+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i := 0; i < len(header); i += 2 {
+			r.Header.Set(header[i], header[i+1])
+		}
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
+	}
+	name := s.session()
+	for what, got := range map[string][2]int{
+		"another path":         {request("POST", "/admin"), 404},
+		"a stream of its own":  {request("GET", "/mcp", "Mcp-Session-Id", name), 405},
+		"an unknown event":     {request("GET", "/mcp", "Mcp-Session-Id", name, "Last-Event-ID", "77"), 400},
+		"another method":       {request("PUT", "/mcp"), 405},
+		"a long session":       {request("POST", "/mcp", "Mcp-Session-Id", strings.Repeat("x", 65)), 404},
+		"a large body":         {s.post(t.Context(), `{"jsonrpc":"2.0","id":1,"method":"ping","x":"`+strings.Repeat("x", 3<<20)+`"}`).StatusCode, 413},
+		"a body that is large": {s.post(t.Context(), `{"jsonrpc":"2.0","id":1,"method":"ping","x":"`+strings.Repeat("x", 1<<20)+`"}`).StatusCode, 200},
+		"a batch":              {s.post(t.Context(), `[`+hello+`]`).StatusCode, 400},
+		"no JSON":              {s.post(t.Context(), `{`).StatusCode, 400},
+		"an end":               {request("DELETE", "/mcp", "Mcp-Session-Id", name), 200},
+		"a restarted bundle":   {s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", "of-another-life").StatusCode, 200},
+	} {
+		if got[0] != got[1] {
+			t.Errorf("%s: %d, not %d", what, got[0], got[1])
+		}
+	}
+	if r := s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", name); r.StatusCode != 404 {
+		t.Errorf("a session that was ended: %s", r.Status)
+	}
+}
+
+func TestManySessions(t *testing.T) {
+	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = 0 })
+	first := s.session()
+	for i := range 300 {
+		s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", fmt.Sprintf("session-%d", i)).Body.Close()
+	}
+	if r := s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", first); r.StatusCode != 200 {
+		t.Errorf("a session that was pushed out is not taken up again: %s", r.Status)
+	}
+	s.open(1)
+}
