@@ -180,7 +180,9 @@ func routeList(src []byte, doc *yaml.Node) (list, whole *yaml.Node, err error) {
 	}
 	top := doc.Content[0]
 	for i := 0; i+1 < len(top.Content); i += 2 {
-		if value := top.Content[i+1]; top.Content[i].Value == "routes" {
+		if key, value := top.Content[i], top.Content[i+1]; key.Value == "routes" {
+			// A block list has no place for a comment behind it.
+			key.HeadComment, value.LineComment = join(key.HeadComment, value.LineComment), ""
 			if value.Kind != yaml.SequenceNode {
 				value.Kind, value.Tag, value.Value, value.Style = yaml.SequenceNode, "!!seq", "", 0
 			}

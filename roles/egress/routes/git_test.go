@@ -1,0 +1,267 @@
+package routes_test
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/claude-bottle/claude-bottle/canon"
+	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+)
+
+// verdicts of the three hosts of the table: one without git, one with fetch,
+// one with api_write.
+func verdicts(t *testing.T, line string) (strict, fetch, write bool) {
+	t.Helper()
+	parsed := mustParse(t, table)
+	allowed := func(host string) bool {
+		r := ask(t, strings.Replace(line, "HOST", host, 1))
+		_, d := parsed.Decide(r, noon, nil)
+		if !d.Allow && d.Rule != policy.GitWrite {
+			t.Fatalf("%s at %s: %+v", line, host, d)
+		}
+		return d.Allow
+	}
+	return allowed("strict.test"), allowed("git.test"), allowed("forge.test")
+}
+
+func TestGitFetches(t *testing.T) {
+	for _, line := range []string{
+		"GET HOST/acme/w.git/info/refs?service=git-upload-pack",
+		"GET HOST/acme/w/info/refs?service=git-upload-pack&x=y",
+		"GET HOST/acme/w/info/refs?%73ervice=git-upload-pac%6b",
+		"GET HOST/acme/w.git/info/refs",
+		"GET HOST/acme/w.git/info/refs?x=y",
+		"GET HOST/info/refs/?service=git-upload-pack",
+		"POST HOST/acme/w.git/git-upload-pack",
+		"POST HOST/acme/w.git/Git-Upload-Pack/",
+		"POST HOST/acme/w.git/git%2dupload-pack",
+	} {
+		if strict, fetch, write := verdicts(t, line); strict || !fetch || write {
+			t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+		}
+	}
+}
+
+func TestGitWrites(t *testing.T) {
+	for _, line := range []string{
+		"GET HOST/acme/w.git/info/refs?service=git-receive-pack",
+		"GET HOST/acme/w.git/INFO/Refs?service=git-receive-pack",
+		"GET HOST/acme/w.git/info/%72efs?service=git-receive-pack",
+		"GET HOST/acme/w.git/info/refs?service=git%2Dreceive-pack",
+		"GET HOST/acme/w.git/info/refs?service=git-upload-pack&service=git-receive-pack",
+		"GET HOST/acme/w.git/info/refs?service=git-upload-pack&Service=git-receive-pack",
+		"GET HOST/acme/w.git/info/refs?service=git-upload-pack;service=git-receive-pack",
+		"GET HOST/acme/w.git/info/refs?service=Git-Upload-Pack",
+		"GET HOST/acme/w.git/info/refs?service=",
+		"GET HOST/acme/w.git/info/refs?service=%zz",
+		"POST HOST/acme/w.git/git-receive-pack",
+		"POST HOST/acme/w.git/GIT-RECEIVE-PACK",
+		"POST HOST/acme/w.git/git-receive-pack/",
+		"POST HOST/acme/x/../w.git//git-receive-pack",
+		"GET HOST/acme/w.git/git-receive-pack",
+		"POST HOST/acme/w.git/info/lfs/objects/batch",
+		"POST HOST/acme/w.git/Info/LFS/objects/batch",
+		"PUT HOST/acme/w.git/info/lfs/objects/abc",
+		"GET HOST/acme/w.git/info/lfs/locks",
+		"POST HOST/acme/w/info/lfs/locks/verify",
+	} {
+		if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
+			t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+		}
+	}
+}
+
+func TestForgeWrites(t *testing.T) {
+	for _, line := range []string{
+		"PUT HOST/repos/acme/w/contents/a/b.txt",
+		"DELETE HOST/repos/acme/w/contents/a",
+		"PUT HOST/REPOS/acme/w/Contents/a",
+		"PUT HOST/repos/acme/w/content%73/a",
+		"PUT HOST/repositories/123/contents/a",
+		"PUT HOST/api/v3/repos/acme/w/contents/a",
+		"POST HOST/repos/acme/w/git/refs",
+		"PATCH HOST/repos/acme/w/git/refs/heads/main",
+		"POST HOST/repos/acme/w/git/commits",
+		"POST HOST/repos/acme/w/git/trees",
+		"POST HOST/repos/acme/w/git/blobs",
+		"POST HOST/repos/acme/w/git/tags",
+		"POST HOST/repos/acme/w/merges",
+		"POST HOST/repos/acme/w/merge-upstream",
+		"POST HOST/repos/acme/w/pulls",
+		"PUT HOST/repos/acme/w/pulls/7/merge",
+		"PUT HOST/repos/acme/w/pulls/7/update-branch",
+		"POST HOST/repos/acme/w/releases",
+		"POST HOST/repos/acme/w/releases/1/assets",
+		"POST HOST/gists",
+		"PATCH HOST/gists/abc",
+		"POST HOST/repos/acme/w/forks",
+		"POST HOST/user/repos",
+		"POST HOST/orgs/acme/repos",
+		"PATCH HOST/repos/acme/w",
+		"DELETE HOST/repos/acme/w/",
+		"put HOST/repos/acme/w/contents/a",
+		"PUT HOST/repos/acme/w/actions/secrets/X",
+		"POST HOST/repos/acme/w/actions/workflows/ci.yml/dispatches",
+		"POST HOST/repos/acme/w/dispatches",
+		"POST HOST/repos/acme/w/keys",
+		"POST HOST/repos/acme/w/hooks",
+		"POST HOST/repos/acme/w/pages",
+		"POST HOST/user/keys",
+		"POST HOST/api/v4/projects",
+		"POST HOST/api/v4/projects.json",
+		"POST HOST/api/v4/projects/1/repository/files/a.txt",
+		"POST HOST/api/v4/projects/1/repository/commits",
+		"POST HOST/api/v4/projects/1/repository/commits.json",
+		"POST HOST/api/v4/projects/1/repository/branches",
+		"POST HOST/api/v4/projects/1/repository/tags",
+		"PUT HOST/api/v4/projects/1/merge_requests/2/merge",
+		"POST HOST/api/v4/projects/1/pipeline",
+		"POST HOST/api/v4/projects/1/variables",
+		"POST HOST/api/v4/projects/1/trigger/pipeline",
+		"POST HOST/api/v4/projects/1/triggers",
+		"POST HOST/gitlab/api/v4/projects/1/remote_mirrors",
+		"POST HOST/api/v1/repos/acme/w/contents/a",
+		"POST HOST/api/v1/repos/acme/w/contents",
+		"POST HOST/api/v1/repos/acme/w/branches",
+		"POST HOST/api/v1/repos/acme/w/git/notes/abc",
+		"POST HOST/api/v1/repos/acme/w/diffpatch",
+		"POST HOST/api/v1/repos/acme/w/push_mirrors",
+		"POST HOST/api/v1/repos/migrate",
+		"POST HOST/2.0/repositories/acme/w/src",
+		"POST HOST/2.0/repositories/acme/w/refs/branches",
+		"POST HOST/2.0/repositories/acme/w/pullrequests/3/merge",
+		"POST HOST/2.0/snippets/acme",
+		"PUT HOST/rest/api/1.0/projects/P/repos/r/browse/a.txt",
+		"POST HOST/acme/_apis/git/repositories/r/pushes",
+	} {
+		if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
+			t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+		}
+	}
+}
+
+func TestNoGitNoRefusal(t *testing.T) {
+	for _, line := range []string{
+		"GET HOST/repos/acme/w/contents/a",
+		"HEAD HOST/repos/acme/w/git/refs",
+		"OPTIONS HOST/gists",
+		"POST HOST/repos/acme/w/issues",
+		"POST HOST/repos/acme/w/issues/1/comments",
+		"POST HOST/repos/acme/w/pulls/1/reviews",
+		"POST HOST/api/v4/projects/1/issues",
+		"POST HOST/api/v4/projects/1/merge_requests/2/notes",
+		"POST HOST/v1/messages",
+		"POST HOST/v1/projects",
+		"PUT HOST/bucket/contents/a",
+		"GET HOST/acme/git-receive-pack-docs",
+		"GET HOST/info/references",
+		"GET HOST/graphql",
+		"GET HOST/graphql?query=%7Bviewer%7Blogin%7D%7D",
+		"GET HOST/graphql?query=query($n:Int)%7Bviewer%7Blogin%7D%7D&variables=%7B%22n%22:1%7D&operationName=x",
+		"POST HOST/graphql",
+	} {
+		if strict, fetch, write := verdicts(t, line); !strict || !fetch || !write {
+			t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+		}
+	}
+}
+
+func TestGraphQLInTheQuery(t *testing.T) {
+	for _, query := range []string{
+		"query=mutation%7Ba%7D", "query=%7Ba%7D&query=mutation%7Ba%7D", "Query=mutation%7Ba%7D",
+		"query[]=mutation%7Ba%7D", "query=%7B", "extensions=%7B%7D", "documentId=1", "query=%7Ba%7D&id=1", "%zz",
+		"a;query=mutation%7Ba%7D",
+	} {
+		for _, method := range []string{"GET", "POST"} {
+			line := method + " HOST/api/graphql?" + query
+			if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
+				t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+			}
+		}
+	}
+}
+
+func TestIsGraphQL(t *testing.T) {
+	for path, want := range map[canon.Path]bool{
+		"/graphql": true, "/api/graphql": true, "/api/graphql/": true, "/API/GraphQL": true, "/graphql.json": true,
+		"/graphql/schema": false, "/notgraphql": false, "/": false, "": false,
+	} {
+		if got := routes.IsGraphQL(path); got != want {
+			t.Errorf("IsGraphQL(%q) = %v", path, got)
+		}
+	}
+}
+
+func TestGraphQLWrite(t *testing.T) {
+	for _, c := range []struct {
+		body  string
+		write bool
+	}{
+		{`{"query":"{viewer{login}}"}`, false},
+		{` {"query":"query Q($a:Int!){a(b:$a)}","variables":{"a":1},"operationName":"Q"}` + "\n", false},
+		{`{"query":"subscription{a}"}`, false},
+		{`{"query":"{mutation createCommitOnBranch}"}`, false},
+		{`{"query":"# mutation{a}\n{a(b:\"mutation{c}\")}"}`, false},
+		{`{"query":"{a ...F} fragment F on T{b}","extensions":{"clientLibrary":{"name":"x"}}}`, false},
+		{`{"query":"{a}","extensions":null}`, false},
+		{`[{"query":"{a}"},{"query":"{b}"}]`, false},
+
+		{`{"query":"mutation{createCommitOnBranch(input:{}){clientMutationId}}"}`, true},
+		{`{"query":"\u006dutation{a}"}`, true},
+		{`{"query":"query A{a} mutation B{b}","operationName":"A"}`, true},
+		{`{"query":"#\rmutation{a}"}`, true},
+		{`{"query":",,,mutation{a}"}`, true},
+		{`{"query":"\ufeffmutation{a}"}`, true},
+		{`[{"query":"{a}"},{"query":"mutation{b}"}]`, true},
+		{`{"query":"{a}","query":"mutation{b}"}`, true},
+		{`{"query":"{a}","Query":"mutation{b}"}`, true},
+		{`{"query":"{a}","documentId":"1"}`, true},
+		{`{"query":"{a}","extensions":{"persistedQuery":{"sha256Hash":"x"}}}`, true},
+		{`{"query":"{a}","extensions":[]}`, true},
+		{`{"extensions":{"persistedQuery":{"sha256Hash":"x"}}}`, true},
+		{`{"operationName":"Q"}`, true},
+		{`{"query":null}`, true},
+		{`{"query":""}`, true},
+		{`{"query":["{a}"]}`, true},
+		{`{"query":"fragment F on T{b}"}`, true},
+		{`{"query":"{a"}`, true},
+		{`{"query":"{a}"} {"query":"mutation{a}"}`, true},
+		{`{"query":"{a}"}x`, true},
+		{`[]`, true},
+		{`[[{"query":"{a}"}]]`, true},
+		{`"{a}"`, true},
+		{`{a}`, true},
+		{``, true},
+		{"{\"query\":\"{a}\xff\"}", true},
+		{`{"query":"` + strings.Repeat("{a", 100000) + `"}`, true},
+		{`{"query":"{` + strings.Repeat("a ", 30000) + `}"}`, true},
+	} {
+		h := http.Header{"Content-Type": {"application/json"}}
+		if got := routes.GraphQLWrite(h, []byte(c.body)); got != c.write {
+			t.Errorf("%.80s: write %v", c.body, got)
+		}
+	}
+}
+
+func TestGraphQLWriteHeaders(t *testing.T) {
+	body := []byte(`{"query":"{a}"}`)
+	for _, c := range []struct {
+		header http.Header
+		write  bool
+	}{
+		{http.Header{"Content-Type": {"application/json; charset=UTF-8"}}, false},
+		{http.Header{}, true},
+		{http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}, true},
+		{http.Header{"Content-Type": {"application/graphql"}}, true},
+		{http.Header{"Content-Type": {"application/json; charset=utf-16"}}, true},
+		{http.Header{"Content-Type": {"application/json", "text/plain"}}, true},
+		{http.Header{"Content-Type": {"application/json, text/plain"}}, true},
+		{http.Header{"Content-Type": {"application/json"}, "Content-Encoding": {"gzip"}}, true},
+	} {
+		if got := routes.GraphQLWrite(c.header, body); got != c.write {
+			t.Errorf("%v: write %v", c.header, got)
+		}
+	}
+}
