@@ -1,0 +1,239 @@
+// Package egress is the bottle's way out: an HTTP proxy that decides on every
+// request, ends TLS to do so, scans what leaves, takes the agent's credentials
+// off and puts the operator's on. What was decided on is what is forwarded.
+//
+// A caller needs New, Run and Reload. A request's way is the list of steps in
+// pipeline.go, one file a step; connect.go and tunnel.go lead to it.
+package egress
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+// Config of New. Only Listeners, RoutesPath, CACertPath and CAKeyPath must be
+// set.
+type Config struct {
+	// Listeners are the agent's proxy. The role serves them as long as Run
+	// runs and never closes them, so that it can run again.
+	Listeners []net.Listener
+	// PipelockDoor is more of the same for the proxy's legacy address, where
+	// GET /health in origin form is answered by ChildHealth.
+	PipelockDoor []net.Listener
+	// ChildHealth answers GET /health at PipelockDoor; nil = 404.
+	ChildHealth http.Handler
+	// RoutesPath is read by New and by every Reload.
+	RoutesPath string
+	// CACertPath and CAKeyPath are the PEM files of the authority the agent
+	// trusts.
+	CACertPath, CAKeyPath string
+	// Tokens maps the names of routes' token variables to their values. A
+	// route whose token is absent or empty refuses with credential-missing.
+	Tokens map[string]string
+	// NextHop is the proxy that everything goes through; nil = origins are
+	// dialled directly.
+	NextHop NextHop
+	// UpstreamCAPath is a PEM file of roots trusted for origins beside the
+	// system's; "" = none.
+	UpstreamCAPath string
+	// PipelockCAPath is the PEM file of pipelock's authority, trusted for hosts
+	// with "pipelock: inspect" and only through NextHop; "" = none.
+	PipelockCAPath string
+	// GrantsPath keeps how often grants were used; "" = grants with uses are
+	// refused.
+	GrantsPath string
+	// Scanner sees all that leaves and cleans all that is logged; nil knows
+	// only the tokens.
+	Scanner *secretscan.Scanner
+	// Audit hears every verdict; one it cannot keep is a refusal. nil keeps
+	// none.
+	Audit  *audit.Log
+	Health *health.Role
+	// Log is slog.DiscardHandler when nil.
+	Log *slog.Logger
+}
+
+// Role is egress. Its methods are safe for concurrent use, but Run runs once
+// at a time.
+type Role struct {
+	Config
+	leaves *leaves
+	trust  trust
+	grants *grants
+	spent  routes.Spent // of grants
+	tokens *tokenScanners
+	active active
+	proxy  http.Handler // the CONNECT front
+	// marker is the target of the requests that a wireConn puts in place of
+	// broken ones; the agent cannot guess it.
+	marker string
+
+	reload sync.Mutex // one Reload at a time
+	live   atomic.Pointer[live]
+
+	inner chan net.Conn // tunnels on their way to the server behind TLS
+
+	// lookup is the system's resolver; only this package's tests replace it.
+	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+}
+
+// New reads the authority, the trusted roots, the spent grants and the routes.
+// No error of it is curable by calling it again.
+func New(c Config) (*Role, error) {
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+	r := &Role{
+		Config: c,
+		inner:  make(chan net.Conn),
+		marker: "/" + rand.Text(),
+		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
+			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
+		},
+	}
+	r.proxy = newConnectFront(r)
+	var err error
+	if r.leaves, err = loadAuthority(c.CACertPath, c.CAKeyPath); err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	if r.trust, err = loadTrust(c.UpstreamCAPath, c.PipelockCAPath); err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	if r.grants, err = loadGrants(c.GrantsPath); err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	r.spent = r.grants.used
+	if r.tokens, err = newTokenScanners(c.Tokens); err != nil {
+		return nil, fmt.Errorf("egress: %w", err)
+	}
+	if err := r.Reload(); err != nil {
+		return nil, err
+	}
+	return r, nil
+}
+
+// Reload puts the routes file in force. A file that is not valid changes
+// nothing and is the error, which Health hears too. Streams and tunnels that
+// the new routes do not allow are cut, all others live on.
+func (r *Role) Reload() error {
+	r.reload.Lock()
+	defer r.reload.Unlock()
+	next, err := r.read()
+	if err != nil {
+		err = fmt.Errorf("egress: routes: %s", r.Scanner.Redact(err.Error()))
+		r.Health.Refused(err)
+		r.Log.Error("routes refused, the old ones stay in force", "error", err)
+		return err
+	}
+	r.Health.InForce(next.table.SHA256())
+	next.generation = r.Health.Generation()
+	old := r.live.Swap(next)
+	if old == nil {
+		return nil
+	}
+	if next.generation == 0 {
+		next.generation = old.generation + 1
+	}
+	r.Log.Info("routes in force", "generation", next.generation, "sha256", next.table.SHA256())
+	old.close()
+	r.active.review(next)
+	return nil
+}
+
+const (
+	// maxRoutes bounds the routes file, in bytes.
+	maxRoutes = 4 << 20
+	// drain is how long requests in flight may go on once Run was told to stop.
+	drain = 2 * time.Second
+
+	headerTimeout    = 30 * time.Second
+	handshakeTimeout = 15 * time.Second
+	// idleTimeout is how long a connection may lie idle between requests.
+	idleTimeout = 5 * time.Minute
+)
+
+// Run serves until ctx ends, lets requests in flight finish for a moment, and
+// returns nil. It may be called again after it returned.
+func (r *Role) Run(ctx context.Context) error {
+	outer := r.server(http.HandlerFunc(r.serveProxy))
+	inner := r.server(http.HandlerFunc(r.serveTunnelled))
+	failed := make(chan error, 1)
+	var serving sync.WaitGroup
+	serve := func(s *http.Server, l net.Listener) {
+		serving.Go(func() {
+			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
+				select {
+				case failed <- fmt.Errorf("egress: %w", err):
+				default:
+				}
+			}
+		})
+	}
+	serve(inner, newInnerListener(r.inner))
+	for _, l := range r.Listeners {
+		serve(outer, &proxyListener{pausing: newPausing(l), role: r})
+	}
+	for _, l := range r.PipelockDoor {
+		serve(outer, &proxyListener{pausing: newPausing(l), role: r, door: true})
+	}
+	r.Health.Set(health.Ready)
+	var err error
+	select {
+	case <-ctx.Done():
+	case err = <-failed:
+	}
+	stopping, cancel := context.WithTimeout(context.Background(), drain)
+	defer cancel()
+	for _, s := range []*http.Server{outer, inner} {
+		if s.Shutdown(stopping) != nil {
+			_ = s.Close()
+		}
+	}
+	r.active.cutAll("the bundle stops")
+	serving.Wait()
+	r.Health.Set(health.Stopped)
+	return err
+}
+
+// server is what the outer and the inner server have in common.
+func (r *Role) server(h http.Handler) *http.Server {
+	return &http.Server{
+		Handler:           h,
+		ReadHeaderTimeout: headerTimeout,
+		IdleTimeout:       idleTimeout,
+		MaxHeaderBytes:    maxHead,
+		ConnContext:       connContext,
+		ErrorLog:          slog.NewLogLogger(r.Log.Handler(), slog.LevelDebug),
+		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},
+	}
+}
+
+// readFile reads a file that should be small.
+func readFile(path string, most int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, most+1))
+	if err == nil && int64(len(b)) > most {
+		err = fmt.Errorf("%s is longer than %d bytes", path, most)
+	}
+	return b, err
+}

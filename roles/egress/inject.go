@@ -1,0 +1,90 @@
+package egress
+
+import (
+	"encoding/base64"
+	"errors"
+	"strings"
+
+	"golang.org/x/net/http/httpguts"
+
+	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+// inject sets the route's credential. It is the last that touches the header.
+func inject(x *exchange) *policy.Decision {
+	auth := x.route.Auth
+	if auth == nil {
+		return nil
+	}
+	t, ok := x.role.tokens.byName[auth.TokenEnv]
+	switch {
+	case !ok:
+		return x.block(policy.CredentialMissing, "the route's credential "+auth.TokenEnv+" is not set", remedyToken)
+	case t.err != nil:
+		return x.block(policy.CredentialMissing, "the route's credential "+auth.TokenEnv+" cannot be used: "+t.err.Error(), remedyToken)
+	case x.plain:
+		return x.block(policy.CredentialMissing, "no credential is sent over plain HTTP", "ask for the https URL")
+	}
+	x.token = t
+	x.in.Header[injectedHeader(x.route)] = []string{t.header(auth.Scheme)}
+	return nil
+}
+
+// injectedHeader is where the route's credential goes.
+func injectedHeader(r *routes.Route) string {
+	if r.Auth.Header == "" {
+		return "Authorization"
+	}
+	return canonicalHeader(r.Auth.Header)
+}
+
+// token is a credential that routes inject.
+type token struct {
+	value string
+	// scanner knows this token alone, to find it in what an origin answers.
+	scanner *secretscan.Scanner
+	err     error // why it cannot be used
+}
+
+// header is the header's value under a scheme; "" is the bare token. Basic
+// takes user:password and what is encoded already.
+func (t *token) header(scheme string) string {
+	switch {
+	case scheme == "":
+		return t.value
+	case strings.EqualFold(scheme, "Basic") && strings.Contains(t.value, ":"):
+		return scheme + " " + base64.StdEncoding.EncodeToString([]byte(t.value))
+	default:
+		return scheme + " " + t.value
+	}
+}
+
+// tokenScanners are the credentials and what finds them.
+type tokenScanners struct {
+	byName map[string]*token
+	all    *secretscan.Scanner
+}
+
+func newTokenScanners(values map[string]string) (*tokenScanners, error) {
+	s := &tokenScanners{byName: make(map[string]*token)}
+	var usable []string
+	for name, value := range values {
+		if value == "" {
+			continue
+		}
+		t := &token{value: value}
+		if !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value {
+			t.err = errors.New("it has a line end, a blank at an end or a control character")
+		} else if t.scanner, t.err = secretscan.New([]string{value}); t.err == nil {
+			usable = append(usable, value)
+		} else {
+			t.err = errors.New("it is too short to be recognised when it leaks")
+		}
+		s.byName[name] = t
+	}
+	var err error
+	s.all, err = secretscan.New(usable)
+	return s, err
+}

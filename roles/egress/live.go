@@ -1,0 +1,139 @@
+package egress
+
+import (
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+)
+
+// live is what is in force between two reloads.
+type live struct {
+	table      *routes.Table
+	generation int
+	role       *Role
+
+	mu         sync.Mutex
+	transports map[class]*http.Transport
+	epoch      uint64
+	closed     bool
+}
+
+// class is what two requests must agree in to share connections.
+type class struct {
+	inspect  bool   // pipelock's authority is trusted
+	networks string // ranges an address may lie in beside the public ones
+	plain    bool
+	http2    bool
+}
+
+// read makes the routes file into what could be in force.
+func (r *Role) read() (*live, error) {
+	b, err := readFile(r.RoutesPath, maxRoutes)
+	if err != nil {
+		return nil, err
+	}
+	table, err := routes.Parse(b)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", r.RoutesPath, err)
+	}
+	return &live{table: table, role: r, transports: make(map[class]*http.Transport)}, nil
+}
+
+// transport returns the connections that a request of the exchange may use.
+func (l *live) transport(x *exchange) *http.Transport {
+	c := class{
+		inspect: l.role.NextHop != nil && x.route.Pipelock != "passthrough",
+		plain:   x.plain,
+		// A pool of HTTP/1 connections is the faster way; HTTP/2 is for
+		// those who speak it, whose trailers and streams may need it.
+		http2: x.in.ProtoMajor == 2,
+	}
+	if len(x.route.Networks) > 0 {
+		c.networks = networksKey(x.route.Networks)
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if hop, ok := l.role.NextHop.(Replaceable); ok && hop.Epoch() != l.epoch {
+		l.epoch = hop.Epoch()
+		l.drop()
+	}
+	t, ok := l.transports[c]
+	if !ok {
+		t = l.role.newTransport(c, x.route.Networks)
+		if l.closed {
+			t.DisableKeepAlives = true
+		}
+		l.transports[c] = t
+	}
+	return t
+}
+
+func networksKey(networks []netip.Prefix) string {
+	var key strings.Builder
+	for _, network := range networks {
+		key.WriteString(network.String())
+		key.WriteByte(' ')
+	}
+	return key.String()
+}
+
+// drop forgets the connections; those in use end with their request.
+func (l *live) drop() {
+	for _, t := range l.transports {
+		t.CloseIdleConnections()
+	}
+	clear(l.transports)
+}
+
+// close ends the idle connections; a request that still comes opens its own.
+func (l *live) close() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.closed = true
+	l.drop()
+}
+
+const (
+	// idleUpstream is how long an unused connection to an origin is kept.
+	idleUpstream = 90 * time.Second
+	// expectWait is how long an origin may take to ask for a body that waits
+	// to be asked for.
+	expectWait = 5 * time.Second
+	// maxResponseHead bounds a response's head.
+	maxResponseHead = 1 << 20
+	copyBuffer      = 32 << 10
+)
+
+func (r *Role) newTransport(c class, networks []netip.Prefix) *http.Transport {
+	roots := r.trust.origins
+	if c.inspect {
+		roots = r.trust.inspected
+	}
+	t := &http.Transport{
+		DialContext:            r.dialer(networks),
+		TLSClientConfig:        clientTLS(roots),
+		TLSHandshakeTimeout:    handshakeTimeout,
+		MaxIdleConnsPerHost:    64,
+		MaxIdleConns:           512,
+		IdleConnTimeout:        idleUpstream,
+		ExpectContinueTimeout:  expectWait,
+		MaxResponseHeaderBytes: maxResponseHead,
+		DisableCompression:     true,
+		WriteBufferSize:        copyBuffer,
+		ReadBufferSize:         copyBuffer / 4,
+		Protocols:              new(http.Protocols),
+	}
+	t.Protocols.SetHTTP1(true)
+	t.Protocols.SetHTTP2(c.http2)
+	if c.plain && r.NextHop != nil {
+		// The next hop takes plain HTTP in absolute form, not in a tunnel.
+		t.Proxy = http.ProxyURL(nextHopURL)
+		t.DialContext = r.dialNextHop
+	}
+	return t
+}

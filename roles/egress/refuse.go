@@ -1,0 +1,96 @@
+package egress
+
+import (
+	"encoding/json"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+	"github.com/claude-bottle/claude-bottle/policy"
+)
+
+const (
+	roleName = "egress"
+	allowed  = "allow"
+	refused  = "block"
+)
+
+// refuse answers with a refusal that was recorded.
+func (r *Role) refuse(w http.ResponseWriter, d policy.Decision) {
+	action := "request"
+	if d.Method == http.MethodConnect {
+		action = "connect"
+	}
+	d = r.redacted(d)
+	if err := r.recordBlock(action, d); err != nil {
+		r.unrecorded(w)
+		return
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set(policy.BlockHeader, string(d.Rule))
+	w.WriteHeader(http.StatusForbidden)
+	_, _ = w.Write(d.Body())
+}
+
+// refuseBroken answers a request whose bytes broke the grammar of HTTP.
+func (r *Role) refuseBroken(w http.ResponseWriter, req *http.Request, v *violation, host string) {
+	w.Header().Set("Connection", "close")
+	r.refuse(w, blocked(v.rule, policy.Decision{Host: host}, v.reason, remedyMalformed))
+}
+
+// redacted cleans what of a refusal came from the agent.
+func (r *Role) redacted(d policy.Decision) policy.Decision {
+	d.Host, d.Path, d.Reason = r.Scanner.Redact(d.Host), r.Scanner.Redact(d.Path), r.Scanner.Redact(d.Reason)
+	return d
+}
+
+// recordBlock records a refusal and logs it.
+func (r *Role) recordBlock(action string, d policy.Decision) error {
+	d = r.redacted(d)
+	r.Log.Warn("refused", "rule", d.Rule, "host", d.Host, "method", d.Method, "path", d.Path, "reason", d.Reason)
+	return r.record(action, refused, d, map[string]any{"rule": string(d.Rule), "reason": d.Reason})
+}
+
+// record writes one verdict to the audit log; more is added to its detail.
+func (r *Role) record(action, decision string, about policy.Decision, more map[string]any) error {
+	detail := map[string]any{"host": about.Host, "method": about.Method, "path": about.Path}
+	for k, v := range more {
+		detail[k] = v
+	}
+	err := r.Audit.Append(audit.Record{Actor: roleName, Action: action, Decision: decision, Detail: detail})
+	if err != nil {
+		r.Log.Error("the audit log takes no record, so nothing is let through", "error", err)
+	}
+	return err
+}
+
+// unrecorded answers when a verdict cannot be kept.
+func (r *Role) unrecorded(w http.ResponseWriter) {
+	upstreamTrouble(w, http.StatusServiceUnavailable, "", "the audit log takes no record, so nothing is let through")
+}
+
+// upstreamTrouble answers when an allowed request came to nothing.
+func upstreamTrouble(w http.ResponseWriter, status int, host, reason string) {
+	body, err := json.Marshal(struct {
+		Error  string `json:"error"`
+		Role   string `json:"role"`
+		Host   string `json:"host"`
+		Reason string `json:"reason"`
+	}{"upstream", roleName, host, reason})
+	if err != nil {
+		panic(err) // strings always marshal
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_, _ = w.Write(append(body, '\n'))
+}
+
+// logWriter passes a library's own words on to the log.
+type logWriter struct{ log *slog.Logger }
+
+func (l logWriter) Write(p []byte) (int, error) {
+	l.log.Debug("proxy", "message", strings.TrimSpace(string(p)))
+	return len(p), nil
+}

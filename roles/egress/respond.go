@@ -1,0 +1,153 @@
+package egress
+
+import (
+	"errors"
+	"io"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); return &b }}
+
+// respond passes the origin's response on as it comes.
+func (x *exchange) respond(response *http.Response) {
+	x.status = response.StatusCode
+	if reason := x.unreadable(response); reason != "" {
+		x.status = http.StatusBadGateway
+		x.conclude("failed", reason)
+		upstreamTrouble(x.w, x.status, x.authority.Host.String(), reason)
+		return
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		x.switchProtocols(response)
+		return
+	}
+	stripHop(response.Header, false)
+	h := x.w.Header()
+	for name, values := range response.Header {
+		h[name] = values
+	}
+	// It would send the agent to a protocol that cannot leave.
+	h.Del("Alt-Svc")
+	announced := slices.Collect(maps.Keys(response.Trailer))
+	if len(announced) > 0 {
+		h["Trailer"] = announced
+	}
+	x.w.WriteHeader(response.StatusCode)
+	x.begun = true
+	if err := x.copyBody(response); err != nil {
+		x.brokenOff(err)
+	}
+	x.passTrailer(response.Trailer, announced)
+	x.conclude(allowed, "")
+}
+
+const (
+	reasonCoding = "the origin answered in a coding that cannot be searched for the credential"
+	reasonEcho   = "the origin's answer holds the credential"
+)
+
+// unreadable says why a response to a request with our credential must not
+// pass; "" is nothing.
+func (x *exchange) unreadable(response *http.Response) string {
+	if x.token == nil {
+		return ""
+	}
+	for _, coding := range response.Header["Content-Encoding"] {
+		if coding != "" && !strings.EqualFold(coding, "identity") {
+			return reasonCoding
+		}
+	}
+	if len(response.TransferEncoding) > 0 && !strings.EqualFold(response.TransferEncoding[0], "chunked") {
+		return reasonCoding
+	}
+	if x.echoed(response.Header) {
+		return reasonEcho
+	}
+	response.Body = &searched{x.token.scanner.Reader("response", response.Body), response.Body}
+	return ""
+}
+
+// echoed reports whether a header holds the injected credential.
+func (x *exchange) echoed(h http.Header) bool {
+	for name, values := range h {
+		for _, value := range values {
+			if x.token.scanner.Text("response header", name+": "+value) != nil {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// searched is a response body behind a scanner.
+type searched struct {
+	io.Reader
+	io.Closer
+}
+
+// copyBody copies and flushes: what came must not wait for what comes.
+func (x *exchange) copyBody(response *http.Response) error {
+	buffer := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buffer)
+	flusher := http.NewResponseController(x.w)
+	for {
+		n, err := response.Body.Read(*buffer)
+		if n > 0 {
+			x.got += int64(n)
+			if _, err := x.w.Write((*buffer)[:n]); err != nil {
+				return err
+			}
+			if err == nil && x.got != response.ContentLength {
+				if err := flusher.Flush(); err != nil {
+					return err
+				}
+			}
+		}
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// brokenOff ends a response that cannot be completed. It does not return.
+func (x *exchange) brokenOff(err error) {
+	var found *secretscan.Finding
+	if errors.As(err, &found) {
+		x.role.Log.Warn("response cut", "host", x.authority.Host.String(), "reason", reasonEcho)
+		x.conclude("cut", reasonEcho)
+		panic(http.ErrAbortHandler)
+	}
+	x.abort()
+}
+
+// passTrailer passes the trailers on; those announced in the head go by their
+// own name.
+func (x *exchange) passTrailer(trailer http.Header, announced []string) {
+	if len(trailer) == 0 {
+		return
+	}
+	if x.token != nil && x.echoed(trailer) {
+		x.conclude("cut", reasonEcho)
+		panic(http.ErrAbortHandler)
+	}
+	if len(announced) == 0 {
+		// Without announcement only a body in chunks can have trailers.
+		_ = http.NewResponseController(x.w).Flush()
+	}
+	h := x.w.Header()
+	for name, values := range trailer {
+		if !slices.Contains(announced, name) {
+			name = http.TrailerPrefix + name
+		}
+		h[name] = values
+	}
+}

@@ -1,0 +1,144 @@
+package egress
+
+import (
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/claude-bottle/claude-bottle/canon"
+	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+// scan looks for secrets in every surface that the agent controls: method,
+// path, query, header, and the body as it is read.
+func scan(x *exchange) *policy.Decision {
+	if x.in.Header["Cookie"] != nil && x.in.ProtoMajor == 2 {
+		// HTTP/2 splits a cookie line; it is forwarded, and scanned, as one.
+		x.in.Header["Cookie"] = []string{strings.Join(x.in.Header["Cookie"], "; ")}
+	}
+	if f := x.scanTarget(); f != nil {
+		return x.blockSecret(f)
+	}
+	if f := x.scanHeader("header ", x.in.Header); f != nil {
+		return x.blockSecret(f)
+	}
+	return x.openBody()
+}
+
+// scanTarget scans method, path and query.
+func (x *exchange) scanTarget() *secretscan.Finding {
+	s := x.role.Scanner
+	if !commonMethod(x.in.Method) {
+		if f := x.uncleared(s.Text("method", x.in.Method)); f != nil {
+			return f
+		}
+	}
+	if f := x.uncleared(s.Text("path", string(x.path))); f != nil || x.query == "" {
+		return f
+	}
+	if !x.route.AgentAuth {
+		return x.uncleared(s.Text("query", x.query))
+	}
+	// The agent's own credential may be in the query here, ours may not.
+	if f := x.role.tokens.all.Text("query", x.query); f != nil {
+		return f
+	}
+	var rest []string
+	for pair := range strings.SplitSeq(x.query, "&") {
+		name, value, _ := strings.Cut(pair, "=")
+		if !credentialQuery(name, value) {
+			rest = append(rest, pair)
+		}
+	}
+	return x.uncleared(s.Text("query", strings.Join(rest, "&")))
+}
+
+func commonMethod(m string) bool {
+	switch m {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions:
+		return true
+	}
+	return false
+}
+
+// scanHeader scans names and values together, as rules look at both.
+func (x *exchange) scanHeader(place string, h http.Header) *secretscan.Finding {
+	for name, values := range h {
+		scanner := x.role.Scanner
+		if x.route.AgentAuth && credentialHeader(name) {
+			scanner = x.role.tokens.all
+		}
+		for _, value := range values {
+			if f := x.uncleared(scanner.Text(place+name, name+": "+value)); f != nil {
+				return f
+			}
+		}
+	}
+	return nil
+}
+
+// uncleared drops a finding that the operator cleared for the route.
+func (x *exchange) uncleared(f *secretscan.Finding) *secretscan.Finding {
+	if f == nil {
+		return nil
+	}
+	for _, cleared := range x.route.Findings {
+		if cleared.Rule == f.Rule && cleared.Fingerprint == f.Fingerprint {
+			return nil
+		}
+	}
+	return f
+}
+
+func (x *exchange) blockSecret(f *secretscan.Finding) *policy.Decision {
+	return x.block(policy.Secret, f.Error(), remedySecret)
+}
+
+// scanHost scans the labels that a wildcard route leaves to the agent, before
+// anything is looked up.
+func (r *Role) scanHost(host canon.Host, about policy.Decision) *policy.Decision {
+	name := host.String()
+	for _, text := range []string{name, strings.ReplaceAll(name, ".", "")} {
+		if f := r.Scanner.Text("host name", text); f != nil {
+			about.Host = "[redacted]"
+			d := blocked(policy.Secret, about, f.Error(), remedySecret)
+			return &d
+		}
+	}
+	return nil
+}
+
+// credentialNames are query parameters that carry a credential whatever their
+// value is. They are the names that OAuth (RFC 6750), the big clouds' signed
+// URLs and the forges use.
+var credentialNames = []string{
+	"access_token", "api_key", "api-key", "apikey", "auth", "auth_token", "authorization",
+	"awsaccesskeyid", "bearer_token", "client_secret", "id_token", "job_token", "oauth_token",
+	"password", "private_token", "refresh_token", "secret", "signature", "token",
+	"x-amz-credential", "x-amz-security-token", "x-amz-signature",
+	"x-goog-credential", "x-goog-signature",
+}
+
+// credentialQuery reports whether a query parameter, as written, is a
+// credential.
+func credentialQuery(name, value string) bool {
+	name = strings.ToLower(unescaped(name))
+	switch name {
+	case "key": // of Google's services; elsewhere a harmless word
+		return strings.HasPrefix(unescaped(value), "AIza")
+	case "sig": // of Azure's shared access signatures: base64 of 32 bytes
+		return len(unescaped(value)) == 44
+	}
+	_, found := slices.BinarySearch(credentialNames, name)
+	return found
+}
+
+// unescaped is the text of a query's part; what cannot be read stays.
+func unescaped(s string) string {
+	if plain, err := url.QueryUnescape(s); err == nil {
+		return plain
+	}
+	return s
+}

@@ -1,0 +1,288 @@
+package egress
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+// The opcodes of RFC 6455, section 5.2.
+const (
+	opContinuation = 0x0
+	opText         = 0x1
+	opBinary       = 0x2
+	opClose        = 0x8
+	opPing         = 0x9
+	opPong         = 0xa
+
+	frameFinal  = 0x80
+	frameMasked = 0x80
+	maxControl  = 125
+	closePolicy = 1008 // the close code of a policy violation
+)
+
+// errFrame is a breach of the WebSocket protocol.
+var errFrame = errors.New("websocket: the frames break the protocol")
+
+// frameReader reads the frames of one side.
+type frameReader struct {
+	r      *bufio.Reader
+	masked bool // as this side's frames must be
+
+	opcode byte // of the frame whose payload comes next
+	final  bool
+	left   uint64
+	mask   [4]byte
+	at     int // into mask
+}
+
+// next reads a frame's head.
+func (f *frameReader) next() error {
+	var head [2]byte
+	if _, err := io.ReadFull(f.r, head[:]); err != nil {
+		return err
+	}
+	f.opcode, f.final = head[0]&0x0f, head[0]&frameFinal != 0
+	switch {
+	case head[0]&0x70 != 0:
+		return fmt.Errorf("%w: a reserved bit is set", errFrame)
+	case (head[1]&frameMasked != 0) != f.masked:
+		return fmt.Errorf("%w: wrong masking", errFrame)
+	case f.opcode > opBinary && f.opcode < opClose || f.opcode > opPong:
+		return fmt.Errorf("%w: unknown opcode", errFrame)
+	}
+	f.left = uint64(head[1] & 0x7f)
+	var extended [8]byte
+	switch f.left {
+	case 126:
+		if _, err := io.ReadFull(f.r, extended[6:]); err != nil {
+			return err
+		}
+		f.left = binary.BigEndian.Uint64(extended[:])
+	case 127:
+		if _, err := io.ReadFull(f.r, extended[:]); err != nil {
+			return err
+		}
+		f.left = binary.BigEndian.Uint64(extended[:])
+	}
+	if f.left>>63 != 0 || f.control() && (f.left > maxControl || !f.final) {
+		return fmt.Errorf("%w: a frame of that kind cannot be that long", errFrame)
+	}
+	f.mask, f.at = [4]byte{}, 0
+	if f.masked {
+		if _, err := io.ReadFull(f.r, f.mask[:]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *frameReader) control() bool { return f.opcode >= opClose }
+
+// payload reads unmasked bytes of the present frame; 0 and nil at its end.
+func (f *frameReader) payload(p []byte) (int, error) {
+	if f.left == 0 {
+		return 0, nil
+	}
+	n, err := f.r.Read(p[:min(uint64(len(p)), f.left)])
+	for i := range p[:n] {
+		p[i] ^= f.mask[f.at&3]
+		f.at++
+	}
+	f.left -= uint64(n)
+	if errors.Is(err, io.EOF) {
+		err = io.ErrUnexpectedEOF
+	}
+	return n, err
+}
+
+// frameWriter writes frames to one side. It may be used by both directions.
+type frameWriter struct {
+	mu     sync.Mutex
+	w      io.Writer
+	masked bool      // as frames to this side must be
+	count  func(int) // hears of the payload's bytes; nil = nobody
+	frame  []byte
+}
+
+func (f *frameWriter) Write(p []byte) (int, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.w.Write(p)
+}
+
+// write sends one frame.
+func (f *frameWriter) write(opcode byte, final bool, payload []byte) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if final {
+		opcode |= frameFinal
+	}
+	var bit byte
+	if f.masked {
+		bit = frameMasked
+	}
+	b := append(f.frame[:0], opcode)
+	switch n := len(payload); {
+	case n < 126:
+		b = append(b, bit|byte(n))
+	case n < 1<<16:
+		b = binary.BigEndian.AppendUint16(append(b, bit|126), uint16(n))
+	default:
+		b = binary.BigEndian.AppendUint64(append(b, bit|127), uint64(n))
+	}
+	if f.masked {
+		var mask [4]byte
+		_, _ = rand.Read(mask[:]) // never fails
+		b = append(b, mask[:]...)
+		for i, c := range payload {
+			b = append(b, c^mask[i&3])
+		}
+	} else {
+		b = append(b, payload...)
+	}
+	f.frame = b
+	if f.count != nil {
+		f.count(len(payload))
+	}
+	_, err := f.w.Write(b)
+	return err
+}
+
+// violation tells the agent why its connection ends.
+func (f *frameWriter) violation(err error) error {
+	reason := "blocked: " + err.Error()
+	payload := binary.BigEndian.AppendUint16(nil, closePolicy)
+	return f.write(opClose, true, append(payload, reason[:min(len(reason), maxControl-2)]...))
+}
+
+// overlap is how much of the messages before is looked at together with the
+// next, so that a secret cut into messages is found in its last piece.
+const overlap = 512
+
+// relayFrames reads messages, scans them, and writes them on: a byte of a
+// message leaves once the scanner let it go, in fragments of its own, so that
+// a message may be of any length. It ends with the frames of from, with a
+// *secretscan.Finding, or with errFrame.
+func relayFrames(to *frameWriter, from *frameReader, s *secretscan.Scanner, place string) error {
+	m := &messages{to: to, from: from, scanner: s, place: place}
+	for {
+		err := m.relay()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// messages is the state between the messages of one direction.
+type messages struct {
+	to      *frameWriter
+	from    *frameReader
+	scanner *secretscan.Scanner
+	place   string
+	before  []byte // the end of the data so far
+	control []byte // the end of the control frames' payloads so far
+	buffer  [4 << 10]byte
+}
+
+// relay passes one message, or one control frame between messages.
+func (m *messages) relay() error {
+	if err := m.from.next(); err != nil {
+		return err
+	}
+	if m.from.control() {
+		return m.relayControl()
+	}
+	opcode := m.from.opcode
+	if opcode == opContinuation {
+		return fmt.Errorf("%w: a message begins with a continuation", errFrame)
+	}
+	skip := len(m.before)
+	scanned := m.scanner.Reader(m.place, io.MultiReader(bytes.NewReader(m.before), (*messageReader)(m)))
+	before := bytes.Clone(m.before)
+	for {
+		n, err := scanned.Read(m.buffer[:])
+		ended := errors.Is(err, io.EOF)
+		if err != nil && !ended {
+			return noEOF(err)
+		}
+		dropped := min(skip, n)
+		skip -= dropped
+		fresh := m.buffer[dropped:n]
+		before = tail(append(before, fresh...), overlap)
+		if len(fresh) > 0 || ended {
+			if err := m.to.write(opcode, ended, fresh); err != nil {
+				return err
+			}
+			opcode = opContinuation
+		}
+		if ended {
+			m.before = before
+			return nil
+		}
+	}
+}
+
+// relayControl passes a ping, pong or close whose head was read.
+func (m *messages) relayControl() error {
+	opcode, payload := m.from.opcode, make([]byte, m.from.left)
+	for read := 0; read < len(payload); {
+		n, err := m.from.payload(payload[read:])
+		if err != nil {
+			return err
+		}
+		read += n
+	}
+	m.control = tail(append(m.control, payload...), overlap)
+	if f := m.scanner.Text(m.place, string(m.control)); f != nil {
+		return f
+	}
+	return m.to.write(opcode, true, payload)
+}
+
+// messageReader reads the payload of one message over all its frames, and
+// relays the control frames between them.
+type messageReader messages
+
+func (r *messageReader) Read(p []byte) (int, error) {
+	m := (*messages)(r)
+	for m.from.left == 0 {
+		if m.from.final {
+			return 0, io.EOF
+		}
+		if err := m.from.next(); err != nil {
+			return 0, noEOF(err)
+		}
+		if m.from.control() {
+			if err := m.relayControl(); err != nil {
+				return 0, err
+			}
+			m.from.final, m.from.left = false, 0
+			continue
+		}
+		if m.from.opcode != opContinuation {
+			return 0, fmt.Errorf("%w: a message within a message", errFrame)
+		}
+	}
+	return m.from.payload(p)
+}
+
+// noEOF makes the end of the connection within a message an error.
+func noEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return io.ErrUnexpectedEOF
+	}
+	return err
+}
+
+func tail(b []byte, most int) []byte { return b[max(0, len(b)-most):] }
