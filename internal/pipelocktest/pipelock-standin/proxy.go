@@ -50,7 +50,7 @@ func newProxy(c *config.Config, h hooks, authority *tls.Certificate, log *slog.L
 		if err != nil {
 			return nil, err
 		}
-		p.secrets = strings.Fields(string(b))
+		p.secrets = strings.FieldsFunc(string(b), func(c rune) bool { return c == '\n' })
 	}
 	p.forward = &httputil.ReverseProxy{
 		Rewrite:       func(r *httputil.ProxyRequest) { r.Out.Host = r.In.Host },
