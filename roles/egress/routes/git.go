@@ -32,7 +32,7 @@ func classifyGit(r Request) gitKind {
 		return gitWrites
 	case IsGraphQL(r.Path) && graphQLQueryWrite(r.RawQuery):
 		return gitWrites
-	case !readOnly(r.Method) && forgeWrite(path):
+	case !readOnly(r.Method) && (inBareRepository(path) || forgeWrite(path)):
 		return gitWrites
 	}
 	return gitNothing
@@ -61,6 +61,21 @@ func infoRefs(rawQuery string) gitKind {
 		}
 	}
 	return gitFetch
+}
+
+// inBareRepository reports whether the path goes into a folder named *.git,
+// where git's WebDAV push writes with PUT, MKCOL, LOCK and the like.
+func inBareRepository(path string) bool {
+	for rest := path; ; {
+		segment, after, more := strings.Cut(rest, "/")
+		if !more {
+			return false
+		}
+		if endsFold(segment, ".git") {
+			return true
+		}
+		rest = after
+	}
 }
 
 // hasLFS reports whether the path is one of git-lfs's server API, be it

@@ -66,6 +66,8 @@ func TestGitWrites(t *testing.T) {
 		"PUT HOST/acme/w.git/info/lfs/objects/abc",
 		"GET HOST/acme/w.git/info/lfs/locks",
 		"POST HOST/acme/w/info/lfs/locks/verify",
+		"PUT HOST/acme/w.git/objects/ab/cdef",
+		"LOCK HOST/acme/W.GIT/refs/heads/main",
 	} {
 		if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
 			t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
@@ -157,6 +159,8 @@ func TestNoGitNoRefusal(t *testing.T) {
 		"PUT HOST/bucket/contents/a",
 		"GET HOST/acme/git-receive-pack-docs",
 		"GET HOST/info/references",
+		"GET HOST/acme/w.git/objects/ab/cdef",
+		"POST HOST/acme/w.git",
 		"GET HOST/graphql",
 		"GET HOST/graphql?query=%7Bviewer%7Blogin%7D%7D",
 		"GET HOST/graphql?query=query($n:Int)%7Bviewer%7Blogin%7D%7D&variables=%7B%22n%22:1%7D&operationName=x",
