@@ -1,15 +1,71 @@
-// Package secretscan finds secrets in bytes and takes them out of text.
+// Package secretscan finds secrets in bytes and takes them out of text. Use
+// Text for what is in memory, Reader for what streams, Redact for what is
+// shown or written down.
+//
+// Secrets are the bottle's own known values, by exact value in every usual
+// encoding, in pieces, and with separators between the characters. What is
+// encoded is decoded, and the result scanned again.
 package secretscan
 
-import "io"
+import (
+	"bytes"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+)
 
 // Scanner knows the bottle's secret values. It is safe for concurrent use.
-// A nil *Scanner knows none.
-type Scanner struct{ known []string }
+// A nil *Scanner knows none and lets everything pass.
+type Scanner struct {
+	known   *known
+	key     []byte
+	scope   string
+	cleared func(Finding) bool
+}
+
+// Option changes how New builds a Scanner.
+type Option func(*Scanner)
+
+// WithKey sets the bottle's key for fingerprints. Without it a random one is
+// used, and fingerprints do not outlive the process.
+func WithKey(key []byte) Option {
+	return func(s *Scanner) { s.key = slices.Clone(key) }
+}
 
 // New returns a Scanner for the given secret values. Values shorter than 8
 // bytes are an error: they would match everywhere.
-func New(known []string) (*Scanner, error) { return &Scanner{known: known}, nil }
+func New(values []string, options ...Option) (*Scanner, error) {
+	k, err := newKnown(values)
+	if err != nil {
+		return nil, err
+	}
+	s := &Scanner{known: k}
+	for _, option := range options {
+		option(s)
+	}
+	if s.key == nil {
+		s.key = make([]byte, sha256.Size)
+		_, _ = rand.Read(s.key) // never fails
+	}
+	return s, nil
+}
+
+// For returns a Scanner for one destination: a host or a repository. Its
+// fingerprints are for that scope alone. Findings for which cleared returns
+// true are passed over and scanning goes on; nil clears none.
+func (s *Scanner) For(scope string, cleared func(Finding) bool) *Scanner {
+	if s == nil {
+		return nil
+	}
+	scoped := *s
+	scoped.scope, scoped.cleared = scope, cleared
+	return &scoped
+}
 
 // Finding is a recognised secret. It never holds the secret itself.
 type Finding struct {
@@ -17,20 +73,94 @@ type Finding struct {
 	Rule string
 	// Place says where, e.g. "header X-Foo" or "body at byte 120".
 	Place string
-	// Fingerprint identifies rule and secret without revealing it.
+	// Offset is the byte in the text or stream where the secret begins, Line
+	// the line, counted from 1.
+	Offset int64
+	Line   int
+	// Fingerprint identifies scope, rule and secret without revealing them:
+	// hex HMAC-SHA-256 under the bottle's key.
 	Fingerprint string
 }
 
 // Error makes a Finding usable as the error of Reader.
 func (f *Finding) Error() string { return "secret: " + f.Rule + " in " + f.Place }
 
-// Redact returns text with every known secret, in plain or encoded form, and
-// every well-known token shape replaced by "[redacted]".
-func (s *Scanner) Redact(text string) string { return text }
+// finding makes a Finding of a hit; nil if it was cleared.
+func (s *Scanner) finding(place string, h hit) *Finding {
+	mac := hmac.New(sha256.New, s.key)
+	for _, part := range []string{s.scope, h.rule, h.secret} {
+		fmt.Fprintf(mac, "%d:%s", len(part), part)
+	}
+	f := &Finding{Rule: h.rule, Place: place, Fingerprint: hex.EncodeToString(mac.Sum(nil))}
+	if s.cleared != nil && s.cleared(*f) {
+		return nil
+	}
+	return f
+}
+
+var sweeps = sync.Pool{New: func() any { return new(sweep) }}
+
+// collect scans text with everything that can be decoded from it and reports
+// every hit. See sweep for the parameters and the result.
+func (s *Scanner) collect(text []byte, final, redact bool, report func(hit) bool) (hold int) {
+	w := sweeps.Get().(*sweep)
+	defer sweeps.Put(w)
+	w.scanner, w.report, w.over, w.redact = s, report, false, redact
+	hold = w.scan(text, final, 0, w.tell)
+	w.scanner, w.report = nil, nil
+	return hold
+}
 
 // Text scans a short text held in memory; nil means clean.
-func (s *Scanner) Text(place, text string) *Finding { return nil }
+func (s *Scanner) Text(place, text string) *Finding {
+	return s.Bytes(place, []byte(text))
+}
 
-// Reader returns a reader that releases a byte of r only after it was scanned.
-// A read fails with a *Finding when a secret is found; memory is bounded.
-func (s *Scanner) Reader(place string, r io.Reader) io.Reader { return r }
+// Bytes is Text for bytes, which it does not change.
+func (s *Scanner) Bytes(place string, text []byte) *Finding {
+	if s == nil {
+		return nil
+	}
+	var found *Finding
+	s.collect(text, true, false, func(h hit) bool {
+		if found = s.finding(place, h); found != nil {
+			found.Offset = int64(h.begin)
+			found.Line = 1 + bytes.Count(text[:h.begin], []byte("\n"))
+		}
+		return found == nil
+	})
+	return found
+}
+
+const redacted = "[redacted]"
+
+// Redact returns text with every known secret, in plain or encoded form, and
+// every well-known token shape replaced by "[redacted]".
+func (s *Scanner) Redact(text string) string {
+	if s == nil {
+		return text
+	}
+	var hits []hit
+	s.collect([]byte(text), true, true, func(h hit) bool {
+		hits = append(hits, h)
+		return true
+	})
+	if len(hits) == 0 {
+		return text
+	}
+	slices.SortFunc(hits, func(a, b hit) int { return a.begin - b.begin })
+	var clean strings.Builder
+	at := 0
+	for _, h := range hits {
+		if h.end <= at {
+			continue
+		}
+		if h.begin >= at {
+			clean.WriteString(text[at:h.begin])
+			clean.WriteString(redacted)
+		}
+		at = h.end
+	}
+	clean.WriteString(text[at:])
+	return clean.String()
+}

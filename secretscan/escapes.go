@@ -1,0 +1,203 @@
+package secretscan
+
+import (
+	"bytes"
+	"html"
+	"sort"
+	"unicode/utf8"
+)
+
+const (
+	// escapeLead is how much text before the first escape is scanned with it.
+	escapeLead = 512
+	// maxEscape is longer than any escape.
+	maxEscape = 12
+)
+
+// step says that from position out on, decoded text corresponds to the source
+// from position in on.
+type step struct{ out, in int }
+
+// escapes scans text with one family of escapes resolved, those that begin
+// with mark: percent, backslash or ampersand.
+func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
+	first := firstEscape(mark, text, final)
+	if first == len(text) {
+		return len(text)
+	}
+	begin := max(0, first-escapeLead)
+	table := &w.tables[depth]
+	out, steps := append(table.text[:0], text[begin:first]...), append(table.steps[:0], step{0, begin})
+	at := first
+	for at < len(text) {
+		n, r := 0, []byte(nil)
+		if text[at] == mark {
+			n, r = escape(text[at:])
+		}
+		if n == 0 {
+			if text[at] == mark && !final && openEscape(text[at:]) {
+				break
+			}
+			next := bytes.IndexByte(text[at+1:], mark) + at + 1
+			if next == at {
+				next = len(text)
+			}
+			out = append(out, text[at:next]...)
+			at = next
+			continue
+		}
+		out = append(out, r...)
+		at += n
+		steps = append(steps, step{len(out), at})
+	}
+	table.text, table.steps = out, steps
+	source := func(p int) int {
+		i := sort.Search(len(steps), func(i int) bool { return steps[i].out > p })
+		limit := at
+		if i < len(steps) {
+			limit = steps[i].in
+		}
+		return min(steps[i-1].in+p-steps[i-1].out, limit)
+	}
+	inner := w.scan(out, final, depth+1, func(h hit) bool {
+		h.begin, h.end = source(h.begin), min(len(text), source(h.end-1)+maxEscape)
+		return tell(h)
+	})
+	return min(at, source(inner))
+}
+
+// firstEscape is where the first escape of the family begins that may hide a
+// character of a secret; len(text) if there is none.
+func firstEscape(mark byte, text []byte, final bool) int {
+	for at := 0; ; {
+		i := bytes.IndexByte(text[at:], mark)
+		if i < 0 {
+			return len(text)
+		}
+		at += i
+		n, _ := escape(text[at:])
+		if n > 0 && hides(text[at:]) || !final && openEscape(text[at:]) {
+			return at
+		}
+		at += max(n, 1)
+	}
+}
+
+// hides tells of an escape whether secrets may be written with it by chance or
+// on purpose; \n and \" stand in every JSON text and hide nothing.
+func hides(text []byte) bool {
+	if text[0] != '\\' {
+		return true
+	}
+	switch text[1] {
+	case 'u', 'U', 'x', '/':
+		return true
+	case '\\': // an escape that was escaped itself
+		return len(text) > 2 && bytes.IndexByte([]byte(`uUx/"\`), text[2]) >= 0
+	}
+	return false
+}
+
+// escape reads the escape that text begins with: its length, 0 if it is none,
+// and what it stands for.
+func escape(text []byte) (n int, stands []byte) {
+	switch text[0] {
+	case '%':
+		if v, ok := hexDigits(text[1:], 2); ok {
+			return 3, []byte{byte(v)}
+		}
+	case '\\':
+		return backslash(text)
+	case '&':
+		end := bytes.IndexByte(text[:min(len(text), maxEscape)], ';')
+		if end < 0 {
+			return 0, nil
+		}
+		entity := string(text[:end+1])
+		if plain := html.UnescapeString(entity); plain != entity {
+			return end + 1, []byte(plain)
+		}
+	}
+	return 0, nil
+}
+
+func backslash(text []byte) (n int, stands []byte) {
+	if len(text) < 2 {
+		return 0, nil
+	}
+	switch text[1] {
+	case 'u':
+		if v, ok := hexDigits(text[2:], 4); ok {
+			return 6, utf8.AppendRune(nil, rune(v))
+		}
+	case 'U':
+		if v, ok := hexDigits(text[2:], 8); ok {
+			return 10, utf8.AppendRune(nil, rune(v))
+		}
+	case 'x':
+		if v, ok := hexDigits(text[2:], 2); ok {
+			return 4, []byte{byte(v)}
+		}
+	case 'n':
+		return 2, []byte{'\n'}
+	case 'r':
+		return 2, []byte{'\r'}
+	case 't':
+		return 2, []byte{'\t'}
+	case '/', '"', '\\', '\'':
+		return 2, text[1:2]
+	}
+	return 0, nil
+}
+
+// openEscape tells whether text is the beginning of an escape that could be
+// complete with more.
+func openEscape(text []byte) bool {
+	if len(text) >= maxEscape {
+		return false
+	}
+	if n, _ := escape(text); n > 0 {
+		return false
+	}
+	switch text[0] {
+	case '%':
+		return len(text) < 3 && allHex(text[1:])
+	case '\\':
+		if len(text) == 1 {
+			return true
+		}
+		length := map[byte]int{'x': 4, 'u': 6, 'U': 10}[text[1]]
+		return len(text) < length && allHex(text[2:])
+	case '&':
+		for _, c := range text[1:] {
+			if c != '#' && fold[c] == 0 {
+				return false
+			}
+		}
+		return true
+	}
+	return false
+}
+
+func allHex(text []byte) bool {
+	for _, c := range text {
+		if hexValue[c] == 0xff {
+			return false
+		}
+	}
+	return true
+}
+
+func hexDigits(text []byte, n int) (value uint32, ok bool) {
+	if len(text) < n {
+		return 0, false
+	}
+	for _, c := range text[:n] {
+		v := hexValue[c]
+		if v == 0xff {
+			return 0, false
+		}
+		value = value<<4 | uint32(v)
+	}
+	return value, true
+}

@@ -1,0 +1,104 @@
+package secretscan
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"slices"
+)
+
+const (
+	// chunk is how much is read at once.
+	chunk = 64 << 10
+	// context is how much of what was released is kept, to find what began in
+	// it.
+	context = 1 << 10
+	// patience: held bytes are seen again when new ones are at least this
+	// fraction of them, so that small reads cannot make scanning quadratic.
+	patience = 64
+)
+
+// Reader returns a reader that releases a byte of r only after it was scanned.
+// A read fails with a *Finding when a secret is found; memory is bounded. Each
+// read of r is passed on as far as no secret can have begun in it; the rest
+// follows with the next or at the end. Messages that must go out whole, each
+// by itself, are scanned with Text.
+func (s *Scanner) Reader(place string, r io.Reader) io.Reader {
+	if s == nil {
+		return r
+	}
+	return &reader{scanner: s, place: place, source: r}
+}
+
+type reader struct {
+	scanner *Scanner
+	place   string
+	source  io.Reader
+
+	buf     []byte // released context, then released bytes, then held ones
+	next    int    // first byte that was not read from this reader
+	safe    int    // first byte that is held
+	scanned int    // end of what was scanned
+	passed  int64  // bytes that were dropped before buf
+	lines   int    // line breaks in them
+	err     error  // how the source ended
+}
+
+// Read implements io.Reader.
+func (r *reader) Read(p []byte) (int, error) {
+	if len(p) == 0 {
+		return 0, nil
+	}
+	for r.next == r.safe {
+		if r.err != nil {
+			return 0, r.err
+		}
+		r.fill()
+	}
+	n := copy(p, r.buf[r.next:r.safe])
+	r.next += n
+	return n, nil
+}
+
+// fill reads once and scans.
+func (r *reader) fill() {
+	if drop := r.next - context; drop > 0 {
+		r.lines += bytes.Count(r.buf[:drop], []byte("\n"))
+		r.buf = slices.Delete(r.buf, 0, drop)
+		r.next, r.safe, r.scanned = r.next-drop, r.safe-drop, r.scanned-drop
+		r.passed += int64(drop)
+	}
+	r.buf = slices.Grow(r.buf, chunk)
+	n, err := r.source.Read(r.buf[len(r.buf) : len(r.buf)+chunk])
+	r.buf = r.buf[:len(r.buf)+n]
+	if err != nil && !errors.Is(err, io.EOF) {
+		r.err = err // what is held is not released: its end is not known
+		return
+	}
+	final := err != nil
+	if fresh := len(r.buf) - r.scanned; !final && fresh*patience < r.scanned-r.safe {
+		return
+	}
+	var found *Finding
+	hold := r.scanner.collect(r.buf, final, false, func(h hit) bool {
+		if h.end <= r.safe {
+			return true // reported before
+		}
+		found = r.scanner.finding(fmt.Sprintf("%s at byte %d", r.place, r.passed+int64(h.begin)), h)
+		if found != nil {
+			found.Offset = r.passed + int64(h.begin)
+			found.Line = 1 + r.lines + bytes.Count(r.buf[:h.begin], []byte("\n"))
+		}
+		return found == nil
+	})
+	r.scanned = len(r.buf)
+	switch {
+	case found != nil:
+		r.err = found
+	case final:
+		r.safe, r.err = len(r.buf), io.EOF
+	default:
+		r.safe = max(r.safe, hold)
+	}
+}

@@ -1,0 +1,67 @@
+package secretscan
+
+// maxDepth is how many encodings around a secret are taken off, beside the one
+// in which known values are found as they stand.
+const maxDepth = 2
+
+// hit is a secret found in a text.
+type hit struct {
+	rule       string
+	begin, end int // where it stands in the text that was scanned
+	secret     string
+}
+
+// sweep is one scan of one text, with everything that is decoded from it.
+type sweep struct {
+	scanner *Scanner
+	// report is told every hit; false ends the sweep.
+	report func(hit) bool
+	over   bool
+	// redact reports long fragments of known values instead of adding
+	// fragments up.
+	redact bool
+	tables [maxDepth + 1]scratch
+}
+
+// scratch is the memory for what is decoded at one depth.
+type scratch struct {
+	text  []byte
+	steps []step
+}
+
+func (w *sweep) tell(h hit) bool {
+	if !w.over && !w.report(h) {
+		w.over = true
+	}
+	return !w.over
+}
+
+// scan looks for secrets in text. final says that nothing follows. It returns
+// the position from which on text must be seen again together with what
+// follows, because a secret may have begun there.
+func (w *sweep) scan(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
+	hold = w.scanner.known.scan(text, w.redact, tell)
+	if !w.over {
+		w.scanner.known.scanFolded(text, tell)
+	}
+	if depth == maxDepth || w.over {
+		return w.settle(text, final, hold)
+	}
+	hold = min(hold, w.runs(text, final, depth, tell))
+	for _, mark := range []byte(`%\&`) {
+		if !w.over {
+			hold = min(hold, w.escapes(mark, text, final, depth, tell))
+		}
+	}
+	if !w.over {
+		hold = min(hold, w.wide(text, final, depth, tell))
+	}
+	return w.settle(text, final, hold)
+}
+
+func (w *sweep) settle(text []byte, final bool, hold int) int {
+	if final {
+		return len(text)
+	}
+	return hold
+}
