@@ -103,7 +103,7 @@ func (r *Role) deliver(ctx context.Context, e proposal.Entry) (*mcp.CallToolResu
 			return r.refusal(err), nil
 		}
 	}
-	notes := proposal.Clean(r.c.Scanner.Redact(e.Response.Notes), maxNotes)
+	notes := r.shown(e.Response.Notes)
 	if e.Response.Expires != nil {
 		notes += fmt.Sprintf(" (until %s)", e.Response.Expires.UTC().Format(time.RFC3339))
 	}
@@ -112,6 +112,9 @@ func (r *Role) deliver(ctx context.Context, e proposal.Entry) (*mcp.CallToolResu
 	}
 	return answered(Answer{e.Response.Status, e.ID, notes}), nil
 }
+
+// shown is an operator's text, fit for agent and log.
+func (r *Role) shown(text string) string { return proposal.Clean(r.c.Scanner.Redact(text), maxNotes) }
 
 func answered(a Answer) *mcp.CallToolResult {
 	text, err := json.Marshal(a)

@@ -51,13 +51,10 @@ func (r *Role) listEgressRoutes(context.Context, mcp.CallToolRequest) (*mcp.Call
 	return mcp.NewToolResultStructured(list, string(text)), nil
 }
 
-// allowed is the answer to a request for what can be reached already; nil when
-// it has to be asked.
-func (r *Role) allowed(draft proposal.Draft) *mcp.CallToolResult {
-	table, generation := r.c.Routes()
-	if table == nil {
-		return nil
-	}
+// known is the answer to a request that needs no operator: for what can be
+// reached already, and for what no route could ever say. Nil when it has to be
+// asked.
+func (r *Role) known(draft proposal.Draft) *mcp.CallToolResult {
 	want := proposal.EgressRule{}
 	hint := "the request can be made now"
 	switch rule := draft.Rule.(type) {
@@ -66,6 +63,13 @@ func (r *Role) allowed(draft proposal.Draft) *mcp.CallToolResult {
 	case *proposal.PipelockRule:
 		want.Host = rule.Host
 		hint = "what stopped the request was not the list of hosts, but its content or the address it led to"
+	}
+	if _, err := routes.New([]routes.Route{{Host: want.Host, Methods: want.Methods, Paths: want.Paths}}); err != nil {
+		return r.refusal(err)
+	}
+	table, generation := r.c.Routes()
+	if table == nil {
+		return nil
 	}
 	if !reachable(table, want) {
 		return nil

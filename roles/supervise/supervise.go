@@ -171,7 +171,7 @@ const roleName = "supervise"
 func (r *Role) record(p proposal.Proposal, decision string, answer *proposal.Response) error {
 	detail := map[string]any{"proposal": p.ID, "kind": string(p.Kind), "rule": p.Rule, "review": p.Review}
 	if answer != nil {
-		detail["operator"], detail["notes"] = answer.Operator, answer.Notes
+		detail["operator"], detail["notes"] = r.shown(answer.Operator), r.shown(answer.Notes)
 	}
 	return r.c.Audit.Append(audit.Record{Actor: roleName, Action: "proposal", Decision: decision, Detail: detail})
 }

@@ -84,7 +84,7 @@ func (r *Role) egressBlock(ctx context.Context, call mcp.CallToolRequest) (*mcp.
 	if err != nil {
 		return r.refusal(err), nil
 	}
-	if done := r.allowed(draft); done != nil {
+	if done := r.known(draft); done != nil {
 		return done, nil
 	}
 	return r.ask(ctx, call, draft)
@@ -102,7 +102,7 @@ func (r *Role) pipelockBlock(ctx context.Context, call mcp.CallToolRequest) (*mc
 	if err != nil {
 		return r.refusal(err), nil
 	}
-	if done := r.allowed(draft); done != nil {
+	if done := r.known(draft); done != nil {
 		return done, nil
 	}
 	return r.ask(ctx, call, draft)
