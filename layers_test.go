@@ -17,7 +17,8 @@ const module = "github.com/claude-bottle/claude-bottle/"
 // layers is the repository map, top to bottom. A package may import those in
 // lower rows; within a row only what is listed in sameRow.
 var layers = [][]string{
-	{"cmd/bottle", "cmd/bottle/tui", "cmd/sidecars", "internal/bench"},
+	{"cmd/bottle", "cmd/sidecars", "internal/bench"},
+	{"cmd/bottle/demo", "cmd/bottle/tui"},
 	{"control"},
 	{"backend/namespace", "backend/docker", "backend/smolmachines"},
 	{"backend"},
@@ -33,11 +34,17 @@ var layers = [][]string{
 	{"proposal"},
 	{"audit", "health"},
 	{"secretscan", "state"},
-	{"policy", "canon"},
+	{"policy", "canon", "examples"},
 }
 
 // runLoops may be imported by cmd/sidecars alone.
 var runLoops = []string{"roles/egress", "roles/gitgate", "roles/supervise", "roles/pipelock"}
+
+// forTests may be imported by tests and playgrounds alone.
+var (
+	forTests    = []string{"internal/pkitest", "internal/pipelocktest", "internal/sshdtest"}
+	playgrounds = []string{"internal/bench", "cmd/bottle/demo"}
+)
 
 func TestImportsPointDown(t *testing.T) {
 	row := make(map[string]int)
@@ -48,7 +55,7 @@ func TestImportsPointDown(t *testing.T) {
 	}
 	for name, imports := range listPackages(t) {
 		if strings.HasPrefix(name, "internal/") && name != "internal/bench" {
-			continue // helpers of tests stand beside the map
+			continue // helpers stand beside the map
 		}
 		from, ok := row[name]
 		if !ok {
@@ -56,14 +63,15 @@ func TestImportsPointDown(t *testing.T) {
 			continue
 		}
 		for _, imported := range imports {
-			to, ok := row[imported]
-			switch {
-			case strings.HasPrefix(imported, "internal/") && strings.HasSuffix(strings.SplitN(imported, "/", 3)[1], "test"):
-				t.Errorf("%s imports the test helper %s", name, imported)
-			case ok && to <= from:
+			to, known := row[imported]
+			if known && to <= from {
 				t.Errorf("%s imports %s, which is not below it", name, imported)
-			case slices.Contains(runLoops, imported) && name != "cmd/sidecars":
+			}
+			if slices.Contains(runLoops, imported) && name != "cmd/sidecars" {
 				t.Errorf("%s imports the run loop %s", name, imported)
+			}
+			if slices.Contains(forTests, imported) && !slices.Contains(playgrounds, name) {
+				t.Errorf("%s imports %s, which is for tests", name, imported)
 			}
 		}
 	}
