@@ -88,25 +88,31 @@ func (r *Role) dialer(networks []netip.Prefix) func(context.Context, string, str
 		if r.NextHop != nil {
 			return r.connectThrough(ctx, a)
 		}
-		return dialFirst(ctx, ips, a.Port)
+		return r.dialFirst(ctx, ips, a.Port)
 	}
 }
 
 // dialFirst tries the addresses in order.
-func dialFirst(ctx context.Context, ips []netip.Addr, port uint16) (net.Conn, error) {
+func (r *Role) dialFirst(ctx context.Context, ips []netip.Addr, port uint16) (net.Conn, error) {
 	ctx, cancel := context.WithTimeout(ctx, dialTimeout)
 	defer cancel()
-	dialer := net.Dialer{}
-	if len(ips) > 1 {
-		dialer.Timeout = triesTimeout
-	}
 	var failed error
-	for _, ip := range ips {
-		conn, err := dialer.DialContext(ctx, "tcp", netip.AddrPortFrom(ip.Unmap(), port).String())
+	for i, ip := range ips {
+		conn, err := r.try(ctx, netip.AddrPortFrom(ip.Unmap(), port), i == len(ips)-1)
 		if err == nil {
 			return conn, nil
 		}
 		failed = err
 	}
 	return nil, &dialError{failed}
+}
+
+// try dials one address; all but the last leave time for the next.
+func (r *Role) try(ctx context.Context, address netip.AddrPort, last bool) (net.Conn, error) {
+	if !last {
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, triesTimeout)
+		defer cancel()
+	}
+	return r.dial(ctx, "tcp", address.String())
 }

@@ -89,8 +89,9 @@ type Role struct {
 
 	inner chan net.Conn // tunnels on their way to the server behind TLS
 
-	// lookup is the system's resolver; only this package's tests replace it.
+	// lookup and dial are the system's; only this package's tests replace them.
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
+	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
 
 // New reads the authority, the trusted roots, the spent grants and the routes.
@@ -106,6 +107,7 @@ func New(c Config) (*Role, error) {
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
+		dial: new(net.Dialer).DialContext,
 	}
 	r.proxy = newConnectFront(r)
 	var err error
