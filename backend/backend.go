@@ -49,9 +49,21 @@ type Bottle interface {
 	Down(ctx context.Context) error
 }
 
-// Stdio is where a command's streams go. With Terminal set the command gets a
-// terminal of its own inside, Out carries both streams, and Resize delivers
-// window sizes.
+// CommandError says that a command could not be started inside. Code is what a
+// shell would exit with: 127 when it is not there, 126 when it cannot be run.
+type CommandError struct {
+	Code int
+	Err  error
+}
+
+func (e *CommandError) Error() string { return e.Err.Error() }
+func (e *CommandError) Unwrap() error { return e.Err }
+
+// Stdio is where a command's streams go; a nil In is empty, a nil Out or Err
+// is thrown away. With Terminal set the command gets a terminal of its own
+// inside, Out carries both streams, and Resize delivers window sizes; one that
+// waits there when the command starts is its first. Out and Err are written to
+// at the same time.
 type Stdio struct {
 	In       io.Reader
 	Out, Err io.Writer

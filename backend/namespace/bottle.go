@@ -1,0 +1,214 @@
+//go:build linux
+
+package namespace
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"net"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/plan"
+)
+
+// downGrace is how long the agent has to end by itself at Down.
+const downGrace = 2 * time.Second
+
+// bottle is a running bottle in the process that started it.
+type bottle struct {
+	plan      *plan.Plan
+	options   Options
+	workspace string
+	identity  identity
+
+	keeper  *keeper
+	thread  *thread
+	cgroups cgroups
+	guest   *guest
+	bundle  *bundle
+	files   []*os.File // kept open for the bundle's successors
+
+	session *session // of the agent's command
+	pump    *pump
+	control net.Listener
+
+	downOnce sync.Once
+	down     chan struct{} // closed when the bottle is to end
+	done     chan struct{} // closed when everything is gone
+	code     int           // and err are set before done is closed
+	err      error
+}
+
+// command fills in what every command inside has.
+func (b *bottle) command(argv []string, s backend.Stdio) command {
+	c := command{Argv: argv, Env: agentEnv(b.plan.AgentEnv, s.Terminal), Dir: "/workspace", Terminal: s.Terminal}
+	select {
+	case c.Size = <-s.Resize:
+	default:
+	}
+	return c
+}
+
+// agentEnv adds what a program needs to run at all where the plan is silent.
+func agentEnv(planned []string, terminal bool) []string {
+	env := slices.Clone(planned)
+	defaults := []string{
+		"HOME=/home/agent", "USER=agent", "LOGNAME=agent",
+		"PATH=/home/agent/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+	}
+	if terminal {
+		defaults = append(defaults, "TERM="+os.Getenv("TERM"))
+	}
+	for _, variable := range defaults {
+		name, _, _ := strings.Cut(variable, "=")
+		if !slices.ContainsFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }) {
+			env = append(env, variable)
+		}
+	}
+	return env
+}
+
+// live waits for the bottle's end, whatever ends it, and tears it down.
+func (b *bottle) live() {
+	select {
+	case b.code = <-b.session.exited:
+	case <-b.guest.gone:
+		b.code, b.err = lastCode(b.session, 128+int(unix.SIGKILL)), nil
+	case <-b.bundle.gone:
+		b.code, b.err = 1, b.bundle.err
+	case <-b.down:
+		b.code = b.endAgent()
+	}
+	b.teardown()
+	close(b.done)
+}
+
+// lastCode is the session's exit code if it was told.
+func lastCode(s *session, otherwise int) int {
+	select {
+	case code := <-s.exited:
+		return code
+	default:
+		return otherwise
+	}
+}
+
+// endAgent asks the agent to end.
+func (b *bottle) endAgent() int {
+	b.guest.signal(b.session, int(unix.SIGTERM))
+	b.guest.signal(b.session, int(unix.SIGHUP)) // what a terminal's end says; shells ignore the other
+	select {
+	case code := <-b.session.exited:
+		return code
+	case <-b.guest.gone:
+	case <-time.After(downGrace):
+	}
+	return lastCode(b.session, 128+int(unix.SIGKILL))
+}
+
+// teardown ends all there is, in any state of the start, agent first. Errors
+// have nobody to go to but `bottle cleanup`, which finds what is left.
+func (b *bottle) teardown() {
+	if b.control != nil {
+		b.control.Close()
+	}
+	if b.guest != nil {
+		b.guest.stop()
+	}
+	if b.bundle != nil {
+		b.bundle.stop()
+	}
+	if b.pump != nil {
+		b.pump.finish(false)
+	}
+	closeAll(b.files)
+	if err := b.cgroups.remove(); err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("`bottle cleanup` may remove it later: %w", err))
+	}
+	if err := b.keeper.release(); err != nil {
+		b.err = errors.Join(b.err, err)
+	}
+	b.thread.close()
+}
+
+// stop begins the end.
+func (b *bottle) stop() { b.downOnce.Do(func() { close(b.down) }) }
+
+// Wait implements backend.Bottle.
+func (b *bottle) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-b.done:
+		return b.code, b.err
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// Exec implements backend.Bottle.
+func (b *bottle) Exec(ctx context.Context, argv []string, s backend.Stdio) (int, error) {
+	session, streams, err := b.guest.run(ctx, b.command(argv, s))
+	if err != nil {
+		return exitOf(err), err
+	}
+	send := func(number int) { b.guest.signal(session, number) }
+	p := startPump(streams, s, send)
+	defer p.finish(true)
+	return b.waitSession(ctx, session, send)
+}
+
+// waitSession returns a command's exit code. When ctx ends first the command
+// is killed.
+func (b *bottle) waitSession(ctx context.Context, s *session, send func(int)) (int, error) {
+	select {
+	case code := <-s.exited:
+		return code, nil
+	case <-b.guest.gone:
+		return lastCode(s, 128+int(unix.SIGKILL)), nil
+	case <-ctx.Done():
+		send(int(unix.SIGKILL))
+		return 128 + int(unix.SIGKILL), context.Cause(ctx)
+	}
+}
+
+// exitOf is the exit code that goes with an error of starting a command.
+func exitOf(err error) int {
+	var failed *backend.CommandError
+	if errors.As(err, &failed) {
+		return failed.Code
+	}
+	return 1
+}
+
+// Signal implements backend.Bottle.
+func (b *bottle) Signal(_ context.Context, sig os.Signal) error { return b.bundle.signal(sig) }
+
+// Health implements backend.Bottle.
+func (b *bottle) Health(ctx context.Context) ([]byte, error) { return probeHealth(ctx, b.plan.State) }
+
+// ReadFile implements backend.Bottle.
+func (b *bottle) ReadFile(_ context.Context, name string) ([]byte, error) {
+	return readInput(b.plan.State, name)
+}
+
+// WriteFile implements backend.Bottle.
+func (b *bottle) WriteFile(_ context.Context, name string, content []byte) error {
+	return writeInput(b.plan.State, name, content)
+}
+
+// Down implements backend.Bottle.
+func (b *bottle) Down(ctx context.Context) error {
+	b.stop()
+	_, err := b.Wait(ctx)
+	return err
+}
+
+func sortedNames(ports map[string]int) []string { return slices.Sorted(maps.Keys(ports)) }
