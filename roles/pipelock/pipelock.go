@@ -87,10 +87,10 @@ type Role struct {
 	c       Config
 	replace chan struct{} // holds one: a replacement is wanted
 
-	mu         sync.Mutex
-	current    *child        // nil = none is ready
-	changed    chan struct{} // closed when current changes
-	generation uint64
+	mu      sync.Mutex
+	current *child        // nil = none is ready
+	changed chan struct{} // closed when current changes
+	epoch   uint64
 }
 
 // New returns a role for Run. It touches nothing yet; what is wrong with the
@@ -134,13 +134,13 @@ func (r *Role) Replace() {
 	}
 }
 
-// Generation grows whenever new connections begin to go to another child. Who
-// pools connections made by Dial should let those of an older generation end
+// Epoch grows whenever new connections begin to go to another child. Who
+// pools connections made by Dial should let those of an older epoch end
 // when they become idle, so that the replaced child can.
-func (r *Role) Generation() uint64 {
+func (r *Role) Epoch() uint64 {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.generation
+	return r.epoch
 }
 
 // Run starts a child and keeps it until ctx ends; it returns when every child
@@ -242,7 +242,7 @@ func (r *Role) putInForce(c *child, action string) error {
 		r.current.retire()
 	}
 	r.current = c
-	r.generation++
+	r.epoch++
 	close(r.changed)
 	r.changed = make(chan struct{})
 	r.mu.Unlock()
