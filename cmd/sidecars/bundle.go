@@ -22,16 +22,27 @@ import (
 // bundleName stands in logs and audit for what no role did.
 const bundleName = "bundle"
 
+const (
+	// grace is how long roles may take to stop.
+	grace = 8 * time.Second
+	// killMargin before its end a child that ignores SIGTERM is killed, so
+	// that its role still returns in time.
+	killMargin = 500 * time.Millisecond
+)
+
 // bundle is what the roles share.
 type bundle struct {
 	config  config
 	log     *slog.Logger
+	known   []string // secrets
 	scanner *secretscan.Scanner
 	audit   *audit.Log
 	health  *health.Registry
 	server  *http.Server // of health
 	sockets *sockets
 	reaper  supervisor.Reaper
+	runDir  string        // private and short-lived
+	grace   time.Duration // that roles get to stop
 	// reload and replace hold the intent of SIGHUP and SIGUSR1. What nobody
 	// reads is forgotten.
 	reload, replace chan os.Signal
@@ -43,8 +54,13 @@ func runBundle(stderr io.Writer) int {
 	// First of all: the default action of these signals is to die.
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM, unix.SIGINT)
 	defer stop()
-	b := &bundle{reload: intent(unix.SIGHUP), replace: intent(unix.SIGUSR1)}
+	b := &bundle{reload: intent(unix.SIGHUP), replace: intent(unix.SIGUSR1), grace: grace}
+	if short, err := time.ParseDuration(graceForTests); err == nil {
+		b.grace = short
+	}
 	intent(unix.SIGPIPE) // a log that nobody reads any more ends nothing
+
+	defer func() { os.RemoveAll(b.runDir) }()
 
 	// Until the secrets are known, nothing is logged that could hold one.
 	b.log = newLog(stderr, "", func(line string) string { return line })
@@ -80,10 +96,16 @@ func (b *bundle) prepare(stderr io.Writer) ([]role, error) {
 	if b.config, err = env.parse(); err != nil {
 		return nil, err
 	}
+	if server := b.config.egress.resolver; server != "" {
+		useResolver(server)
+	}
 	if b.sockets, err = inherit(env); err != nil {
 		return nil, err
 	}
-	if b.scanner, err = newScanner(b.config); err != nil {
+	if b.known, err = knownSecrets(b.config); err != nil {
+		return nil, err
+	}
+	if b.scanner, err = secretscan.New(b.known); err != nil {
 		return nil, err
 	}
 	b.log = newLog(stderr, b.config.slug, b.scanner.Redact)
@@ -101,6 +123,9 @@ func (b *bundle) prepare(stderr io.Writer) ([]role, error) {
 	}
 	if b.audit, err = audit.Open(b.config.audit, audit.Options{Slug: b.config.slug, Redact: b.scanner.Redact}); err != nil {
 		return nil, fmt.Errorf("CLAUDE_BOTTLE_AUDIT: %w", err)
+	}
+	if b.runDir, err = os.MkdirTemp("", "sidecars-"); err != nil {
+		return nil, fmt.Errorf("a private folder, see TMPDIR: %w", err)
 	}
 	roles, err := b.buildRoles()
 	if err != nil {
@@ -154,10 +179,9 @@ func (b *bundle) run(ctx context.Context, roles []role) int {
 			}
 		}()
 	}
-	grace, _ := time.ParseDuration(graceForTests)
 	config := supervisor.Config{
 		MaxCrashes: b.config.maxCrashes,
-		Grace:      grace,
+		Grace:      b.grace,
 		OnDeath:    b.died,
 		OnStuck:    func(role string) { b.logger(role).Error("did not stop in time: killing it") },
 	}

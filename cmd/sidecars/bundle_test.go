@@ -96,7 +96,7 @@ func TestItRefusesToStart(t *testing.T) {
 		{"short token", []string{"EGRESS_TOKEN_4=short"}, []string{"EGRESS_TOKEN_4"}},
 		{"no place for the audit log", []string{gitGate, "CLAUDE_BOTTLE_AUDIT=/dev/null/x"}, []string{"CLAUDE_BOTTLE_AUDIT"}},
 		{"no listener handed over", []string{"LISTEN_FDS=1", "LISTEN_FDNAMES=egress"}, []string{"LISTEN_FDS"}},
-		{"no place for the queue", []string{"CLAUDE_BOTTLE_SIDECAR_DAEMONS=supervise", "SUPERVISE_LISTEN=127.0.0.1:0", "SUPERVISE_QUEUE=/dev/null/x"}, []string{"/dev/null/x"}},
+		{"no place for the queue", []string{"CLAUDE_BOTTLE_SIDECAR_DAEMONS=supervise", "SUPERVISE_LISTEN=127.0.0.1:0", "SUPERVISE_QUEUE=/dev/null/x"}, []string{"queue", "/dev/null"}},
 		{"missing git-gate configuration", []string{gitGate, "GIT_GATE_LISTEN=127.0.0.1:0", "GIT_GATE_CONFIG=/nonexistent"}, []string{"/nonexistent"}},
 	} {
 		t.Run(c.name, func(t *testing.T) { refuse(t, newBundle(t, c.environ...), c.words...) })

@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"maps"
+	"net/netip"
 	"os"
 	"regexp"
 	"slices"
@@ -37,13 +38,13 @@ type config struct {
 	egress struct {
 		listen, routes, caCert, caKey string
 		upstreamProxy, upstreamCA     string
+		resolver                      string // host:port, "" = the system's
 		tokens                        map[string]string
 	}
 	pipelock struct {
-		listen                string
-		listenSet             bool // said, not defaulted
-		config, caCert, caKey string
-		bin, sha256, token    string
+		listen, config, caCert, caKey string
+		listenSet, caCertSet          bool // said, not defaulted
+		bin, sha256, token            string
 	}
 	gitGate   struct{ listen, config string }
 	supervise struct {
@@ -100,12 +101,14 @@ func (v variables) parse() (config, error) {
 	c.egress.caKey = v.or("EGRESS_CA_KEY", "/etc/egress/ca-key.pem")
 	c.egress.upstreamProxy = v["EGRESS_UPSTREAM_PROXY"]
 	c.egress.upstreamCA = v["EGRESS_UPSTREAM_CA"]
+	c.egress.resolver = v["EGRESS_RESOLVER"]
 	c.egress.tokens = v.tokens()
 
 	c.pipelock.listen = v.or("PIPELOCK_LISTEN", "0.0.0.0:8888")
 	c.pipelock.listenSet = v["PIPELOCK_LISTEN"] != ""
 	c.pipelock.config = v.or("PIPELOCK_CONFIG", "/etc/pipelock.yaml")
 	c.pipelock.caCert = v.or("PIPELOCK_CA_CERT", "/etc/pipelock-ca.pem")
+	c.pipelock.caCertSet = v["PIPELOCK_CA_CERT"] != ""
 	c.pipelock.caKey = v.or("PIPELOCK_CA_KEY", "/etc/pipelock-ca-key.pem")
 	c.pipelock.bin = v.or("PIPELOCK_BIN", "/usr/local/bin/pipelock")
 	c.pipelock.sha256 = v.or("PIPELOCK_SHA256", pipelockSHA256)
@@ -125,6 +128,11 @@ func (v variables) parse() (config, error) {
 	wait := v.or("SUPERVISE_WAIT", "30s")
 	if c.supervise.wait, err = time.ParseDuration(wait); err != nil || c.supervise.wait < 0 {
 		return config{}, fmt.Errorf("SUPERVISE_WAIT is %q; it must be a duration such as 30s", wait)
+	}
+	if r := c.egress.resolver; r != "" {
+		if _, err := netip.ParseAddrPort(r); err != nil {
+			return config{}, fmt.Errorf("EGRESS_RESOLVER is %q; it must be address:port", r)
+		}
 	}
 	return c, nil
 }

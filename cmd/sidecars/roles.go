@@ -1,38 +1,45 @@
 package main
 
 import (
-	"fmt"
 	"net"
+	"os"
 
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/roles/gitgate"
 	"github.com/claude-bottle/claude-bottle/roles/supervise"
 )
 
-// buildRoles builds the selected roles. Its errors are ones that no restart
-// cures.
-func (b *bundle) buildRoles() ([]role, error) {
-	var roles []role
-	for _, name := range b.config.roles {
-		build, ok := map[string]func() (role, error){
-			gitGateRole:   b.buildGitGate,
-			superviseRole: b.buildSupervise,
-		}[name]
-		if !ok {
-			return nil, fmt.Errorf("this build cannot run %s", name)
-		}
-		r, err := build()
-		if err != nil {
-			return nil, &roleError{name, err}
-		}
-		roles = append(roles, r)
-	}
-	return roles, nil
-}
-
-// roleError tells which role's configuration stands in the way of the start.
+// roleError tells which role stands in the way of the start.
 type roleError struct {
 	role string
 	error
+}
+
+func (e *roleError) Unwrap() error { return e.error }
+
+// buildRoles builds the selected roles. Its errors are ones that no restart
+// cures.
+func (b *bundle) buildRoles() ([]role, error) {
+	firewall, err := b.buildPipelock()
+	if err != nil {
+		return nil, &roleError{pipelockRole, err}
+	}
+	builders := map[string]func() (role, error){
+		egressRole:    func() (role, error) { return b.buildEgress(firewall) },
+		pipelockRole:  func() (role, error) { return firewall.role(), nil },
+		gitGateRole:   b.buildGitGate,
+		superviseRole: b.buildSupervise,
+	}
+	var roles []role
+	for _, name := range b.config.roles {
+		r, err := builders[name]()
+		if err != nil {
+			return nil, &roleError{name, err}
+		}
+		r.name = name
+		roles = append(roles, r)
+	}
+	return roles, nil
 }
 
 func (b *bundle) buildGitGate() (role, error) {
@@ -52,7 +59,7 @@ func (b *bundle) buildGitGate() (role, error) {
 	if err != nil {
 		return role{}, err
 	}
-	return role{name: gitGateRole, run: gate.Run, listeners: lasting}, nil
+	return role{run: gate.Run, listeners: lasting}, nil
 }
 
 func (b *bundle) buildSupervise() (role, error) {
@@ -65,6 +72,7 @@ func (b *bundle) buildSupervise() (role, error) {
 		Queue:     b.config.supervise.queue,
 		Wait:      b.config.supervise.wait,
 		Slug:      b.config.slug,
+		Routes:    b.liveRoutes,
 		Version:   version,
 		Scanner:   b.scanner,
 		Audit:     b.audit,
@@ -74,7 +82,23 @@ func (b *bundle) buildSupervise() (role, error) {
 	if err != nil {
 		return role{}, err
 	}
-	return role{name: superviseRole, run: desk.Run, listeners: lasting}, nil
+	return role{run: desk.Run, listeners: lasting}, nil
+}
+
+// liveRoutes is the table that egress has in force. It is not known while the
+// file is another one than that, after a refused reload, nor where egress runs
+// in another bundle.
+func (b *bundle) liveRoutes() (*routes.Table, int) {
+	report := b.health.Role(egressRole).Report()
+	content, err := os.ReadFile(b.config.egress.routes)
+	if err != nil {
+		return nil, 0
+	}
+	table, err := routes.Parse(content)
+	if err != nil || table.SHA256() != report.ConfigSHA256 {
+		return nil, 0
+	}
+	return table, report.Generation
 }
 
 // listen opens a role's listeners so that they outlive its deaths.

@@ -4,13 +4,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
+	"net/url"
 	"os"
 	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
-
-	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
 // maxSecretsBytes bounds the file of secrets.
@@ -30,17 +30,19 @@ func knownSecrets(c config) ([]string, error) {
 		}
 		known = lines
 	}
-	for name, value := range c.egress.tokens {
-		if len(value) < shortestSecret {
-			return nil, fmt.Errorf("%s is shorter than %d bytes; its leaks could not be recognised", name, shortestSecret)
-		}
-		known = append(known, value)
+	credentials := maps.Clone(c.egress.tokens)
+	credentials["PIPELOCK_TOKEN"] = c.pipelock.token
+	if hop, err := url.Parse(c.egress.upstreamProxy); err == nil {
+		credentials["the password in EGRESS_UPSTREAM_PROXY"], _ = hop.User.Password()
 	}
-	if token := c.pipelock.token; token != "" {
-		if len(token) < shortestSecret {
-			return nil, fmt.Errorf("PIPELOCK_TOKEN is shorter than %d bytes", shortestSecret)
+	for name, value := range credentials {
+		switch {
+		case value == "":
+		case len(value) < shortestSecret:
+			return nil, fmt.Errorf("%s is shorter than %d bytes; its leaks could not be recognised", name, shortestSecret)
+		default:
+			known = append(known, value)
 		}
-		known = append(known, token)
 	}
 	return known, nil
 }
@@ -86,13 +88,4 @@ func readSecrets(path string) ([]string, error) {
 		values = append(values, value)
 	}
 	return values, nil
-}
-
-// newScanner knows every secret of the bundle.
-func newScanner(c config) (*secretscan.Scanner, error) {
-	known, err := knownSecrets(c)
-	if err != nil {
-		return nil, err
-	}
-	return secretscan.New(known)
 }

@@ -74,6 +74,9 @@ func (s *sockets) listen(name, address, variable string) ([]net.Listener, error)
 	return []net.Listener{listener}, nil
 }
 
+// has tells whether listeners were handed over for a name.
+func (s *sockets) has(name string) bool { return s.inherited[name] != nil }
+
 // removeStale removes a socket that a killed bundle left behind. One that
 // answers, and anything that is no socket, stays.
 func removeStale(path string) error {

@@ -33,6 +33,7 @@ Environment (an empty value means the default):
   EGRESS_CA_CERT, EGRESS_CA_KEY  /etc/egress/ca.pem, /etc/egress/ca-key.pem
   EGRESS_UPSTREAM_PROXY          next hop, http://host:port; the pipelock role
   EGRESS_UPSTREAM_CA             PEM file of extra roots for origins
+  EGRESS_RESOLVER                DNS server, address:port; the system's resolver
   EGRESS_TOKEN_1...              credentials that routes name in token_env
   PIPELOCK_LISTEN                0.0.0.0:8888; beside egress a second door to it
   PIPELOCK_CONFIG                /etc/pipelock.yaml
