@@ -119,7 +119,7 @@ func (q *Queue) Deliver(id string, first func(Entry) error) error {
 }
 
 // archive moves the proposal first: what a crash leaves behind is an answer
-// beside an archived proposal, which entry finds and recover puts right.
+// beside an archived proposal, which entry finds and repair puts right.
 func (q *Queue) archive(id string) error {
 	if err := q.move(id+proposalSuffix, archiveDir+"/"+id+proposalSuffix); err != nil {
 		return err
@@ -127,8 +127,8 @@ func (q *Queue) archive(id string) error {
 	return q.move(id+responseSuffix, archiveDir+"/"+id+responseSuffix)
 }
 
-// recover finishes what a crash interrupted.
-func (q *Queue) recover() error {
+// repair finishes what a crash interrupted.
+func (q *Queue) repair() error {
 	return q.exclusive(func() error {
 		names, err := q.list(".")
 		if err != nil {

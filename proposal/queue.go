@@ -31,6 +31,9 @@ type Options struct {
 	Slug string
 	// Redact takes secrets out of what is stored; nil leaves it as it is.
 	Redact func(string) string
+	// Filing runs before a proposal is filed, so that it is on record first;
+	// its error refuses the proposal. Nil = nobody asks.
+	Filing func(Proposal) error
 	// Report hears of each broken or forged file once; nil = nobody.
 	Report func(error)
 	// Now is the clock; nil = time.Now.
@@ -62,7 +65,7 @@ func Create(dir string, o Options) (*Queue, error) {
 	if err := q.root.Mkdir(archiveDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, errors.Join(fmt.Errorf("queue: %w", err), q.Close())
 	}
-	if err := q.recover(); err != nil {
+	if err := q.repair(); err != nil {
 		return nil, errors.Join(fmt.Errorf("queue: %w", err), q.Close())
 	}
 	return q, nil
@@ -75,6 +78,9 @@ func Open(dir, slug string) (*Queue, error) { return open(dir, Options{Slug: slu
 func open(dir string, o Options) (*Queue, error) {
 	if o.Redact == nil {
 		o.Redact = func(s string) string { return s }
+	}
+	if o.Filing == nil {
+		o.Filing = func(Proposal) error { return nil }
 	}
 	if o.Report == nil {
 		o.Report = func(error) {}
@@ -134,6 +140,9 @@ func (q *Queue) Add(d Draft) (p Proposal, filed bool, err error) {
 		}
 		if open >= MaxOpen {
 			return ErrFull
+		}
+		if err := q.o.Filing(wanted); err != nil {
+			return err
 		}
 		p, filed = wanted, true
 		return q.write(p.ID+proposalSuffix, p)

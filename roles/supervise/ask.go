@@ -32,15 +32,9 @@ const (
 
 // ask files a draft and waits for its answer.
 func (r *Role) ask(ctx context.Context, call mcp.CallToolRequest, draft proposal.Draft) (*mcp.CallToolResult, error) {
-	p, filed, err := r.queue.Add(draft)
+	p, _, err := r.queue.Add(draft)
 	if err != nil {
 		return r.refusal(err), nil
-	}
-	if filed {
-		if err := r.record(p, "filed", nil); err != nil {
-			return r.refusal(err), nil
-		}
-		r.c.Log.Info("proposal filed", "proposal", p.ID, "kind", string(p.Kind))
 	}
 	return r.await(ctx, call, p.ID, r.c.Wait)
 }
@@ -70,12 +64,8 @@ func (r *Role) await(ctx context.Context, call mcp.CallToolRequest, id string, w
 	if t.silent() {
 		wait = min(wait, quietWait)
 	}
-	for deadline := time.Now().Add(wait); ; {
-		left := time.Until(deadline)
-		if left <= 0 || life.Err() != nil {
-			return answered(Answer{proposal.Pending, id,
-				"The operator has not answered yet. Go on with other work and call check-proposal with this proposal_id later; the proposal stays."}), nil
-		}
+	deadline := time.Now().Add(wait)
+	for left := wait; left > 0 && life.Err() == nil; left = time.Until(deadline) {
 		t.tell(fmt.Sprintf("proposal %s waits for the operator", id))
 		look, cancel := context.WithTimeout(life, min(left, progressInterval))
 		_, err := r.queue.Wait(look, id)
@@ -90,6 +80,8 @@ func (r *Role) await(ctx context.Context, call mcp.CallToolRequest, id string, w
 			return r.refusal(err), nil
 		}
 	}
+	return answered(Answer{proposal.Pending, id,
+		"The operator has not answered yet. Go on with other work and call check-proposal with this proposal_id later; the proposal stays."}), nil
 }
 
 // deliver tells an answer. Only when the client is there to hear it does it

@@ -3,9 +3,12 @@ package supervise_test
 import (
 	"fmt"
 	"net/http"
+	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
+	"github.com/claude-bottle/claude-bottle/audit"
 	"github.com/claude-bottle/claude-bottle/roles/supervise"
 )
 
@@ -93,13 +96,57 @@ func TestOddRequests(t *testing.T) {
 }
 
 func TestManySessions(t *testing.T) {
-	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = 0 })
-	first := s.session()
-	for i := range 300 {
-		s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", fmt.Sprintf("session-%d", i)).Body.Close()
+	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = time.Millisecond })
+	resume := func(name, event string) int {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+s.addr+"/mcp", nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Mcp-Session-Id", name)
+		r.Header.Set("Last-Event-ID", event)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		response.Body.Close()
+		return response.StatusCode
 	}
-	if r := s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", first); r.StatusCode != 200 {
-		t.Errorf("a session that was pushed out is not taken up again: %s", r.Status)
+	first := s.session()
+	event := events(t, s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", first))().id
+	if got := resume(first, event); got != 200 {
+		t.Fatalf("a stream cannot be taken up again: %d", got)
+	}
+	for i := range 100 {
+		body(t, s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", fmt.Sprintf("session-%d", i)))
+	}
+	if got := resume(first, event); got != 400 {
+		t.Errorf("what a session of long ago said is still kept: %d", got)
+	}
+	event = events(t, s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", first))().id
+	if got := resume(first, event); got != 200 {
+		t.Errorf("a session that was pushed out is not taken up again: %d", got)
+	}
+	for range 200 {
+		body(t, s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", first))
+	}
+	if got := resume(first, event); got != 400 {
+		t.Errorf("all that a busy session was ever told is kept: %d", got)
 	}
 	s.open(1)
+}
+
+func TestWithoutARecordNothingIsFiled(t *testing.T) {
+	closed, err := audit.Open(filepath.Join(t.TempDir(), "closed.jsonl"), audit.Options{Slug: slug})
+	if err == nil {
+		err = closed.Close()
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait, c.Audit = 0, closed })
+	if words := s.fails(s.client(nil), "egress-block", docs); !strings.Contains(words, "audit") {
+		t.Error(words)
+	}
+	s.open(0)
 }

@@ -28,6 +28,7 @@ type sessions struct {
 	mu    sync.Mutex
 	live  *lru.Cache[string, *session]
 	ended *lru.Cache[string, bool]
+	stale []string // sessions the library has to forget once mu is free
 }
 
 // session is what one session costs.
@@ -48,7 +49,7 @@ const (
 func newSessions(transport *server.StreamableHTTPServer) *sessions {
 	s := &sessions{transport: transport}
 	var err1, err2 error
-	s.live, err1 = lru.NewWithEvict(maxSessions, func(name string, _ *session) { s.forget(name) })
+	s.live, err1 = lru.NewWithEvict(maxSessions, func(name string, _ *session) { s.stale = append(s.stale, name) })
 	s.ended, err2 = lru.New[string, bool](maxSessions)
 	if err := errors.Join(err1, err2); err != nil {
 		panic(err) // the sizes above are wrong
@@ -116,42 +117,55 @@ func (s *sessions) over(name string) bool {
 	return s.ended.Contains(name)
 }
 
-func (s *sessions) begin(name string) {
+// change changes what is kept and then lets the library forget what went. That
+// may wait for a slow client, so it holds up nobody else.
+func (s *sessions) change(f func()) {
 	s.mu.Lock()
-	defer s.mu.Unlock()
-	one, ok := s.live.Get(name)
-	if !ok {
-		one = new(session)
-		s.live.Add(name, one)
-	}
-	one.running++
-}
-
-func (s *sessions) done(name string, streamed bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	one, ok := s.live.Peek(name)
-	if !ok {
-		s.forget(name) // it was pushed out while this call ran
-		return
-	}
-	one.running--
-	if streamed {
-		one.streams++
-	}
-	if one.streams >= maxStreams || one.streams >= enoughStreams && one.running == 0 {
-		one.streams = 0
+	f()
+	stale := s.stale
+	s.stale = nil
+	s.mu.Unlock()
+	for _, name := range stale {
 		s.forget(name)
 	}
 }
 
+func (s *sessions) begin(name string) {
+	s.change(func() {
+		one, ok := s.live.Get(name)
+		if !ok {
+			one = new(session)
+			s.live.Add(name, one)
+		}
+		one.running++
+	})
+}
+
+func (s *sessions) done(name string, streamed bool) {
+	s.change(func() {
+		one, ok := s.live.Peek(name)
+		if !ok { // it was pushed out while this call ran
+			s.stale = append(s.stale, name)
+			return
+		}
+		one.running--
+		if streamed {
+			one.streams++
+		}
+		if one.streams >= maxStreams || one.streams >= enoughStreams && one.running == 0 {
+			one.streams = 0
+			s.stale = append(s.stale, name)
+		}
+	})
+}
+
 func (s *sessions) end(name string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if name != "" {
-		s.ended.Add(name, true)
-	}
-	s.live.Remove(name)
+	s.change(func() {
+		if name != "" {
+			s.ended.Add(name, true)
+		}
+		s.live.Remove(name)
+	})
 }
 
 // forget drops the library's state of a session.

@@ -221,6 +221,9 @@ func TestAForgedAnswerIsNotDelivered(t *testing.T) {
 		t.Errorf("the right answer: %+v", e)
 	}
 	other()
+	for end := time.Now().Add(5 * time.Second); s.audited(open[1].ID, "refused") == 0 && time.Now().Before(end); {
+		time.Sleep(20 * time.Millisecond)
+	}
 	s.stop()
 	if e := other(); e.message.Result == nil || e.message.Result.StructuredContent.Status != proposal.Pending {
 		t.Errorf("the replayed answer: %+v", e)

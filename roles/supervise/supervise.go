@@ -69,7 +69,7 @@ const (
 	shutdownGrace = 3 * time.Second
 )
 
-// New opens the queue. Close it by ending Run.
+// New opens the queue; Run serves it.
 func New(c Config) (*Role, error) {
 	if len(c.Listeners) == 0 {
 		return nil, errors.New("supervise: no listener")
@@ -83,7 +83,7 @@ func New(c Config) (*Role, error) {
 	r := &Role{c: c, waiters: make(chan struct{}, maxWaiters)}
 	var err error
 	r.queue, err = proposal.Create(c.Queue, proposal.Options{
-		Slug: c.Slug, Redact: c.Scanner.Redact, Report: r.forged,
+		Slug: c.Slug, Redact: c.Scanner.Redact, Report: r.forged, Filing: r.filing,
 	})
 	if err != nil {
 		return nil, fmt.Errorf("supervise: %w", err)
@@ -153,6 +153,11 @@ func (r *Role) expire(now time.Time) {
 	if err != nil {
 		r.c.Log.Error("proposals could not be expired", "error", r.c.Scanner.Redact(err.Error()))
 	}
+}
+
+func (r *Role) filing(p proposal.Proposal) error {
+	r.c.Log.Info("proposal", "proposal", p.ID, "kind", string(p.Kind))
+	return r.record(p, "filed", nil)
 }
 
 // forged makes a file known that is not what it should be.
