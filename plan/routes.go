@@ -3,7 +3,6 @@ package plan
 import (
 	"fmt"
 
-	"github.com/claude-bottle/claude-bottle/canon"
 	"github.com/claude-bottle/claude-bottle/manifest"
 	"github.com/claude-bottle/claude-bottle/preset"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
@@ -77,11 +76,10 @@ func inherit(r, p routes.Route) routes.Route {
 	return r
 }
 
-// hostKey is what two routes' hosts are compared by; a pattern stands for
-// itself.
+// hostKey is what two routes' hosts are compared by.
 func hostKey(text string) string {
-	if host, err := canon.ParseHost(text); err == nil {
-		return host.String()
+	if pattern, err := routes.ParsePattern(text); err == nil {
+		return pattern
 	}
 	return text
 }
