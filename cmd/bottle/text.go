@@ -131,7 +131,7 @@ func errNoLog(slug string, err error) error {
 func sayPreflight(p *plan.Plan, backend string) {
 	say("%s: %s backend, roles %s, %d hosts, workspace %s", p.Slug, backend, strings.Join(p.Daemons, " "), len(p.Hosts), p.Workspace)
 	if p.PipelockNote != "" {
-		say("%s", p.PipelockNote)
+		say("pipelock: %s", p.PipelockNote)
 	}
 }
 

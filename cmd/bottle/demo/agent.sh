@@ -51,7 +51,7 @@ ask path "$api/admin"
 ask prefix "$api/v1-evil/me"
 ask method -X DELETE "$api/v1/me"
 ask host "https://collector.demo.test:$PORT/?stolen=1"
-ask literal "https://127.0.0.1:$PORT/"
+ask literal --noproxy '' "https://127.0.0.1:$PORT/"
 ask port https://api.demo.test:1/
 
 reach direct-origin 127.0.0.1 "$PORT"

@@ -58,7 +58,7 @@ func Run(ctx context.Context, dir string, tools Tools, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	p.AgentEnv = append(p.AgentEnv, "PORT="+world.port, "MCP=/workspace/bottle")
+	p.AgentEnv = append(p.AgentEnv, fmt.Sprintf("PORT=%d", world.port), "MCP=/workspace/bottle")
 	b, err := tools.Backend(ctx, home)
 	if err != nil {
 		return err

@@ -65,8 +65,8 @@ func (p *play) open(ctx context.Context, host string) error {
 	if err != nil {
 		return err
 	}
-	changed := append(old, p.world.route(host)...)
-	if _, err := routes.Parse(changed); err != nil {
+	changed, err := routes.Append(old, p.world.route(host))
+	if err != nil {
 		return err
 	}
 	return p.change(ctx, "egress", filepath.Base(p.plan.State.Routes()), changed, syscall.SIGHUP)

@@ -5,31 +5,34 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
 
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
-// bottleFile is the demo's bottle, %s the servers' port.
+// bottleFile is the demo's bottle, %d the servers' port.
 const bottleFile = `---
 agent:
   command: [/bin/sh, /workspace/agent.sh]
 egress:
   routes:
     - host: api.demo.test
-      ports: [%[1]s]
+      ports: [%[1]d]
       methods: [GET, POST]
       paths: [/v1]
       networks: [127.0.0.0/8]
       auth: {scheme: Bearer, token_ref: DEMO_API_TOKEN}
     - host: events.demo.test
-      ports: [%[1]s]
+      ports: [%[1]d]
       networks: [127.0.0.0/8]
       pipelock: passthrough
     - host: git.demo.test
-      ports: [%[1]s]
+      ports: [%[1]d]
       networks: [127.0.0.0/8]
       git: {fetch: true}
 ---
@@ -37,8 +40,13 @@ The bottle of "bottle demo".
 `
 
 // route is a route that the operator adds while the agent runs.
-func (w *world) route(host string) string {
-	return fmt.Sprintf("  - host: %s\n    ports: [%s]\n    methods: [GET, HEAD]\n    networks: [127.0.0.0/8]\n", host, w.port)
+func (w *world) route(host string) routes.Route {
+	return routes.Route{
+		Host:     host,
+		Ports:    []uint16{w.port},
+		Methods:  []string{http.MethodGet, http.MethodHead},
+		Networks: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")},
+	}
 }
 
 func (w *world) writeBottle(home state.Home) error {

@@ -24,7 +24,7 @@ import (
 type world struct {
 	dir       string
 	token     string // what the API demands
-	port      string
+	port      uint16
 	caPath    string // the authority that signed the server's certificate
 	names     *nameServer
 	server    *http.Server
@@ -59,7 +59,7 @@ func startWorld(dir string) (*world, error) {
 	if err != nil {
 		return nil, err
 	}
-	_, w.port, _ = net.SplitHostPort(listener.Addr().String())
+	w.port = uint16(listener.Addr().(*net.TCPAddr).Port)
 	w.server = &http.Server{
 		Handler:   w.handler(repositories),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}},
