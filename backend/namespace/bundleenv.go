@@ -62,6 +62,9 @@ func bundleEnv(p *plan.Plan, names, extra []string) []string {
 			env = append(env, name+"="+value)
 		}
 	}
+	if p.PipelockBin != "" {
+		env = append(env, "PIPELOCK_BIN="+p.PipelockBin, "PIPELOCK_SHA256="+p.PipelockSHA256)
+	}
 	for name, value := range p.Tokens {
 		env = append(env, name+"="+value)
 	}
