@@ -7,28 +7,33 @@ import (
 	"net/http"
 	"net/textproto"
 	"sync/atomic"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/policy"
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
-// maxBuffered is how much of a body whose length is known is scanned before
-// the request is sent: most secrets are found before the origin hears of it.
-const maxBuffered = 256 << 10
+const (
+	// maxBuffered is how much of a body is scanned before the request is
+	// sent: most secrets are found before the origin hears of it.
+	maxBuffered = 128 << 10
+	// holdBody is how long that may take for a body without length, which may
+	// be one side of a conversation.
+	holdBody = 20 * time.Millisecond
+)
 
 // outBody is a request's body on its way out.
 type outBody struct {
-	buffered []byte    // scanned, unless the scan step has yet to come
-	rest     io.Reader // scanned as it is read; nil = buffered is all
+	buffered []byte // scanned, unless the scan step has yet to come
+	rest     *pump  // what follows, scanned as it comes; nil = buffered is all
 	trailer  http.Header
 	finding  atomic.Pointer[secretscan.Finding]
 }
 
 // openBody puts the scanner before the body.
 func (x *exchange) openBody() *policy.Decision {
-	s := x.role.Scanner
 	if x.body != nil { // read whole to decide on it
-		clean, err := io.ReadAll(s.Reader("body", bytes.NewReader(x.body.buffered)))
+		clean, err := io.ReadAll(x.scanner.Reader("body", bytes.NewReader(x.body.buffered)))
 		x.body.buffered = clean
 		return x.bodyTrouble(err)
 	}
@@ -36,22 +41,44 @@ func (x *exchange) openBody() *policy.Decision {
 	if length == 0 || x.in.Body == nil || x.in.Body == http.NoBody {
 		return nil
 	}
-	b := &outBody{rest: s.Reader("body", x.in.Body)}
-	x.body = b
-	if length < 0 {
-		b.trailer = declaredTrailer(x)
-		return nil
+	scanned := x.scanner.Reader("body", x.in.Body)
+	x.body = &outBody{}
+	if length > 0 && length <= maxBuffered && x.in.Header["Expect"] == nil {
+		x.body.buffered = make([]byte, length)
+		_, err := io.ReadFull(scanned, x.body.buffered)
+		return x.bodyTrouble(err)
 	}
-	if x.in.Header.Get("Expect") != "" {
+	if length < 0 {
+		x.body.trailer = declaredTrailer(x)
+	}
+	x.body.rest = newPump(&announced{scanned, x})
+	if x.in.Header["Expect"] != nil {
 		return nil // the origin is asked first whether it wants the body
 	}
-	b.buffered = make([]byte, min(length, maxBuffered))
-	n, err := io.ReadFull(b.rest, b.buffered)
-	b.buffered = b.buffered[:n]
-	if int64(n) == length && err == nil {
-		b.rest = nil
+	wait := holdBody
+	if length > 0 {
+		wait = headerTimeout
 	}
-	return x.bodyTrouble(err)
+	if err := x.body.rest.hold(maxBuffered, wait); !errors.Is(err, io.EOF) {
+		return x.bodyTrouble(err)
+	}
+	return nil
+}
+
+// announced fills the trailers in at the end of a body.
+type announced struct {
+	io.Reader
+	x *exchange
+}
+
+func (a *announced) Read(p []byte) (int, error) {
+	n, err := a.Reader.Read(p)
+	if errors.Is(err, io.EOF) {
+		if found := a.x.fillTrailer(); found != nil {
+			return n, found
+		}
+	}
+	return n, err
 }
 
 // bodyTrouble is the refusal of a body that could not be read.
@@ -69,61 +96,40 @@ func (x *exchange) bodyTrouble(err error) *policy.Decision {
 
 // attach makes the body that of the forwarded request.
 func (b *outBody) attach(out *http.Request, x *exchange) {
-	out.ContentLength = x.in.ContentLength
 	out.Trailer = b.trailer
-	reader := func() io.ReadCloser {
-		return &bodyReader{x: x, buffered: b.buffered}
-	}
-	out.Body = reader()
 	if b.rest == nil {
 		out.ContentLength = int64(len(b.buffered))
-		out.GetBody = func() (io.ReadCloser, error) { return reader(), nil }
+		out.GetBody = func() (io.ReadCloser, error) {
+			return &bodyReader{Reader: bytes.NewReader(b.buffered), x: x}, nil
+		}
+		out.Body, _ = out.GetBody()
+		return
 	}
+	out.ContentLength = x.in.ContentLength
+	out.Body = &bodyReader{Reader: b.rest, x: x}
 }
 
-// bodyReader reads an outBody once.
+// bodyReader counts what leaves and keeps what stopped it.
 type bodyReader struct {
-	x        *exchange
-	buffered []byte
-	closed   atomic.Bool
+	io.Reader
+	x *exchange
 }
 
 func (r *bodyReader) Read(p []byte) (int, error) {
-	if len(r.buffered) > 0 {
-		n := copy(p, r.buffered)
-		r.buffered = r.buffered[n:]
-		r.x.sent.Add(int64(n))
-		if len(r.buffered) == 0 && r.x.body.rest == nil {
-			return n, io.EOF
-		}
-		return n, nil
-	}
-	b := r.x.body
-	if b.rest == nil {
-		return 0, io.EOF
-	}
-	if r.closed.Load() {
-		return 0, http.ErrBodyReadAfterClose
-	}
-	n, err := b.rest.Read(p)
+	n, err := r.Reader.Read(p)
 	r.x.sent.Add(int64(n))
 	var found *secretscan.Finding
-	switch {
-	case err == nil:
-	case errors.As(err, &found):
-		b.finding.Store(found)
-	case errors.Is(err, io.EOF):
-		if found = r.x.fillTrailer(); found != nil {
-			b.finding.Store(found)
-			return n, found
-		}
+	if errors.As(err, &found) {
+		r.x.body.finding.Store(found)
 	}
 	return n, err
 }
 
-// Close leaves the rest of the body to the server that reads it.
+// Close ends the reading of the agent's body.
 func (r *bodyReader) Close() error {
-	r.closed.Store(true)
+	if r.x.body.rest != nil {
+		return r.x.body.rest.Close()
+	}
 	return nil
 }
 

@@ -119,9 +119,16 @@ func plainQuery(query string) bool {
 	return true
 }
 
-// rawPath is the path of a target that could not be read, without its query.
+// rawPath is the path of a target that could not be read, without authority
+// and query.
 func rawPath(target string) string {
 	path, _, _ := strings.Cut(target, "?")
+	if _, rest, ok := strings.Cut(path, "://"); ok && path[0] != '/' {
+		path = rest[max(0, strings.IndexByte(rest, '/')):]
+	}
+	if !strings.HasPrefix(path, "/") {
+		return "/"
+	}
 	return path
 }
 
@@ -140,7 +147,7 @@ func (r *Role) serveAbsolute(w http.ResponseWriter, req *http.Request) {
 	authority, err := canon.ParseAuthority(text, 80)
 	if err != nil {
 		about.Host, about.Path = withoutUser(text), "/"
-		r.refuse(w, unreadableHost(about, err))
+		r.refuse(w, unreadableHost(about, text))
 		return
 	}
 	x := &exchange{role: r, live: r.live.Load(), w: w, in: req, authority: authority, plain: true}

@@ -20,7 +20,7 @@ func (r *Role) serveProxy(w http.ResponseWriter, req *http.Request) {
 	conn := proxyConnOf(req)
 	switch {
 	case req.RequestURI == r.marker && conn.broken.Load() != nil:
-		r.refuseBroken(w, req, conn.broken.Load(), "")
+		r.refuseBroken(w, conn.broken.Load(), "")
 	case req.Method == http.MethodConnect:
 		r.serveConnect(w, req)
 	case req.RequestURI != "" && req.RequestURI[0] == '/':
@@ -50,10 +50,10 @@ func (r *Role) serveConnect(w http.ResponseWriter, req *http.Request) {
 	now := r.live.Load()
 	// Whatever is answered, no second request is read after a CONNECT.
 	w.Header().Set("Connection", "close")
-	about := policy.Decision{Method: http.MethodConnect, Host: req.RequestURI}
+	about := policy.Decision{Method: http.MethodConnect, Host: withoutUser(req.RequestURI)}
 	authority, err := canon.ParseAuthority(req.RequestURI, 0)
 	if err != nil {
-		r.refuse(w, unreadableHost(about, err))
+		r.refuse(w, unreadableHost(about, req.RequestURI))
 		return
 	}
 	about.Host = authority.Host.String()

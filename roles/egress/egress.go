@@ -61,6 +61,9 @@ type Config struct {
 	// Scanner sees all that leaves and cleans all that is logged; nil knows
 	// only the tokens.
 	Scanner *secretscan.Scanner
+	// OnFinding hears of each secret that was refused on a route for host, and
+	// returns the id of the proposal to clear it, "" = none; nil = nobody.
+	OnFinding func(host string, f secretscan.Finding) (proposal string)
 	// Audit hears every verdict; one it cannot keep is a refusal. nil keeps
 	// none.
 	Audit  *audit.Log

@@ -43,7 +43,7 @@ func injectedHeader(r *routes.Route) string {
 // token is a credential that routes inject.
 type token struct {
 	value string
-	// scanner knows this token alone, to find it in what an origin answers.
+	// scanner finds this token alone, in what an origin answers.
 	scanner *secretscan.Scanner
 	err     error // why it cannot be used
 }
@@ -77,7 +77,7 @@ func newTokenScanners(values map[string]string) (*tokenScanners, error) {
 		t := &token{value: value}
 		if !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value {
 			t.err = errors.New("it has a line end, a blank at an end or a control character")
-		} else if t.scanner, t.err = secretscan.New([]string{value}); t.err == nil {
+		} else if t.scanner, t.err = finder(value); t.err == nil {
 			usable = append(usable, value)
 		} else {
 			t.err = errors.New("it is too short to be recognised when it leaks")
@@ -85,6 +85,15 @@ func newTokenScanners(values map[string]string) (*tokenScanners, error) {
 		s.byName[name] = t
 	}
 	var err error
-	s.all, err = secretscan.New(usable)
+	s.all, err = finder(usable...)
 	return s, err
+}
+
+// knownSecret is the rule under which a scanner finds the values it was given.
+const knownSecret = "known-secret"
+
+// finder finds the given values and nothing else.
+func finder(values ...string) (*secretscan.Scanner, error) {
+	s, err := secretscan.New(values)
+	return s.For("", func(f secretscan.Finding) bool { return f.Rule != knownSecret }), err
 }

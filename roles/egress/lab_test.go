@@ -351,3 +351,10 @@ next:
 	}
 	return lines
 }
+
+func dialProxy(l *lab) net.Conn {
+	l.t.Helper()
+	conn := must(net.Dial("tcp", l.proxy))(l.t)
+	l.t.Cleanup(func() { conn.Close() })
+	return conn
+}

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
 // live is what is in force between two reloads.
@@ -19,6 +20,7 @@ type live struct {
 
 	mu         sync.Mutex
 	transports map[class]*http.Transport
+	scanners   map[*routes.Route]*secretscan.Scanner
 	epoch      uint64
 	closed     bool
 }
@@ -41,7 +43,12 @@ func (r *Role) read() (*live, error) {
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", r.RoutesPath, err)
 	}
-	return &live{table: table, role: r, transports: make(map[class]*http.Transport)}, nil
+	return &live{
+		table:      table,
+		role:       r,
+		transports: make(map[class]*http.Transport),
+		scanners:   make(map[*routes.Route]*secretscan.Scanner),
+	}, nil
 }
 
 // transport returns the connections that a request of the exchange may use.

@@ -10,6 +10,7 @@ import (
 	"github.com/claude-bottle/claude-bottle/canon"
 	"github.com/claude-bottle/claude-bottle/policy"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
 // steps are a request's way, in order. Each may refuse; what none refused is
@@ -45,7 +46,8 @@ type exchange struct {
 	route *routes.Route
 
 	// Of scan.
-	body *outBody // nil = none
+	scanner *secretscan.Scanner
+	body    *outBody // nil = none
 
 	// Of inject.
 	token *token // nil = the route injects none
@@ -83,8 +85,11 @@ func (r *Role) serve(x *exchange) {
 	x.forward()
 }
 
-// end releases what permit took.
+// end releases what the steps took.
 func (x *exchange) end() {
+	if x.body != nil && x.body.rest != nil {
+		_ = x.body.rest.Close()
+	}
 	if x.reviewed {
 		x.role.active.remove(x)
 	}

@@ -35,9 +35,10 @@ func (r *Role) refuse(w http.ResponseWriter, d policy.Decision) {
 }
 
 // refuseBroken answers a request whose bytes broke the grammar of HTTP.
-func (r *Role) refuseBroken(w http.ResponseWriter, req *http.Request, v *violation, host string) {
+func (r *Role) refuseBroken(w http.ResponseWriter, v *violation, host string) {
 	w.Header().Set("Connection", "close")
-	r.refuse(w, blocked(v.rule, policy.Decision{Host: host}, v.reason, remedyMalformed))
+	about := policy.Decision{Host: host, Method: v.method, Path: rawPath(v.target)}
+	r.refuse(w, blocked(v.rule, about, v.reason, remedyMalformed))
 }
 
 // redacted cleans what of a refusal came from the agent.

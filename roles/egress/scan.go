@@ -8,12 +8,14 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/canon"
 	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
 // scan looks for secrets in every surface that the agent controls: method,
 // path, query, header, and the body as it is read.
 func scan(x *exchange) *policy.Decision {
+	x.scanner = x.live.scanner(x.route)
 	if x.in.Header["Cookie"] != nil && x.in.ProtoMajor == 2 {
 		// HTTP/2 splits a cookie line; it is forwarded, and scanned, as one.
 		x.in.Header["Cookie"] = []string{strings.Join(x.in.Header["Cookie"], "; ")}
@@ -29,17 +31,16 @@ func scan(x *exchange) *policy.Decision {
 
 // scanTarget scans method, path and query.
 func (x *exchange) scanTarget() *secretscan.Finding {
-	s := x.role.Scanner
 	if !commonMethod(x.in.Method) {
-		if f := x.uncleared(s.Text("method", x.in.Method)); f != nil {
+		if f := x.scanner.Text("method", x.in.Method); f != nil {
 			return f
 		}
 	}
-	if f := x.uncleared(s.Text("path", string(x.path))); f != nil || x.query == "" {
+	if f := x.scanner.Text("path", string(x.path)); f != nil || x.query == "" {
 		return f
 	}
 	if !x.route.AgentAuth {
-		return x.uncleared(s.Text("query", x.query))
+		return x.scanner.Text("query", x.query)
 	}
 	// The agent's own credential may be in the query here, ours may not.
 	if f := x.role.tokens.all.Text("query", x.query); f != nil {
@@ -52,7 +53,7 @@ func (x *exchange) scanTarget() *secretscan.Finding {
 			rest = append(rest, pair)
 		}
 	}
-	return x.uncleared(s.Text("query", strings.Join(rest, "&")))
+	return x.scanner.Text("query", strings.Join(rest, "&"))
 }
 
 func commonMethod(m string) bool {
@@ -66,12 +67,12 @@ func commonMethod(m string) bool {
 // scanHeader scans names and values together, as rules look at both.
 func (x *exchange) scanHeader(place string, h http.Header) *secretscan.Finding {
 	for name, values := range h {
-		scanner := x.role.Scanner
+		scanner := x.scanner
 		if x.route.AgentAuth && credentialHeader(name) {
 			scanner = x.role.tokens.all
 		}
 		for _, value := range values {
-			if f := x.uncleared(scanner.Text(place+name, name+": "+value)); f != nil {
+			if f := scanner.Text(place+name, name+": "+value); f != nil {
 				return f
 			}
 		}
@@ -79,21 +80,28 @@ func (x *exchange) scanHeader(place string, h http.Header) *secretscan.Finding {
 	return nil
 }
 
-// uncleared drops a finding that the operator cleared for the route.
-func (x *exchange) uncleared(f *secretscan.Finding) *secretscan.Finding {
-	if f == nil {
-		return nil
-	}
-	for _, cleared := range x.route.Findings {
-		if cleared.Rule == f.Rule && cleared.Fingerprint == f.Fingerprint {
-			return nil
+func (x *exchange) blockSecret(f *secretscan.Finding) *policy.Decision {
+	remedy := remedySecret
+	if x.role.OnFinding != nil {
+		if id := x.role.OnFinding(x.route.Host, *f); id != "" {
+			remedy = "send the request without it, or wait for proposal " + id + ", which asks the operator to let it pass"
 		}
 	}
-	return f
+	return x.block(policy.Secret, f.Error(), remedy)
 }
 
-func (x *exchange) blockSecret(f *secretscan.Finding) *policy.Decision {
-	return x.block(policy.Secret, f.Error(), remedySecret)
+// scanner is the bottle's for one route, where the operator cleared findings.
+func (l *live) scanner(route *routes.Route) *secretscan.Scanner {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.scanners[route]
+	if !ok {
+		s = l.role.Scanner.For(route.Host, func(f secretscan.Finding) bool {
+			return slices.Contains(route.Findings, routes.Finding{Rule: f.Rule, Fingerprint: f.Fingerprint})
+		})
+		l.scanners[route] = s
+	}
+	return s
 }
 
 // scanHost scans the labels that a wildcard route leaves to the agent, before
@@ -114,11 +122,10 @@ func (r *Role) scanHost(host canon.Host, about policy.Decision) *policy.Decision
 // value is. They are the names that OAuth (RFC 6750), the big clouds' signed
 // URLs and the forges use.
 var credentialNames = []string{
-	"access_token", "api_key", "api-key", "apikey", "auth", "auth_token", "authorization",
+	"access_token", "api-key", "api_key", "apikey", "auth", "auth_token", "authorization",
 	"awsaccesskeyid", "bearer_token", "client_secret", "id_token", "job_token", "oauth_token",
-	"password", "private_token", "refresh_token", "secret", "signature", "token",
-	"x-amz-credential", "x-amz-security-token", "x-amz-signature",
-	"x-goog-credential", "x-goog-signature",
+	"password", "private_token", "refresh_token", "secret", "signature", "token", "x-amz-credential",
+	"x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
 }
 
 // credentialQuery reports whether a query parameter, as written, is a

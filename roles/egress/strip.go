@@ -82,17 +82,16 @@ func stripHop(h http.Header, webSocket bool) {
 // credentialHeaders are the headers that services take an account's credential
 // from, in lower case with '-' for '_'.
 var credentialHeaders = []string{
-	"anthropic-api-key", "api-key", "apikey", "api-token", "authorization", "circle-token",
-	"cf-access-client-id", "cf-access-client-secret", "dd-api-key", "dd-application-key",
-	"deploy-token", "fastly-key", "job-token", "ocp-apim-subscription-key", "openai-api-key",
-	"private-token", "proxy-authorization", "token", "x-access-token", "x-amz-security-token", "x-api-key",
+	"anthropic-api-key", "api-key", "api-token", "apikey", "authorization", "cf-access-client-id",
+	"cf-access-client-secret", "circle-token", "dd-api-key", "dd-application-key", "deploy-token",
+	"fastly-key", "job-token", "ocp-apim-subscription-key", "openai-api-key", "private-token",
+	"proxy-authorization", "token", "x-access-token", "x-amz-security-token", "x-api-key",
 	"x-api-token", "x-apikey", "x-app-token", "x-auth-email", "x-auth-key", "x-auth-token",
 	"x-authorization", "x-forwarded-authorization", "x-github-token", "x-gitlab-token",
 	"x-goog-api-key", "x-goog-iam-authorization-token", "x-honeycomb-team", "x-jfrog-art-api",
 	"x-ms-token-aad-access-token", "x-nuget-apikey", "x-original-authorization",
-	"x-postmark-server-token", "x-rapidapi-key", "x-rundeck-auth-token",
-	"x-shopify-access-token", "x-subscription-token", "x-token", "x-user-token",
-	"x-vault-token", "xi-api-key",
+	"x-postmark-server-token", "x-rapidapi-key", "x-rundeck-auth-token", "x-shopify-access-token",
+	"x-subscription-token", "x-token", "x-user-token", "x-vault-token", "xi-api-key",
 }
 
 // credentialHeader reports whether a header carries a credential.

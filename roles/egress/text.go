@@ -2,6 +2,7 @@ package egress
 
 import (
 	"errors"
+	"strings"
 
 	"github.com/claude-bottle/claude-bottle/canon"
 	"github.com/claude-bottle/claude-bottle/policy"
@@ -56,9 +57,16 @@ func completed(d, about policy.Decision) policy.Decision {
 }
 
 // unreadableHost is the refusal of an authority that canon cannot read.
-func unreadableHost(about policy.Decision, err error) policy.Decision {
-	if errors.Is(err, canon.ErrIPForm) {
+func unreadableHost(about policy.Decision, authority string) policy.Decision {
+	_, err := canon.ParseAuthority(authority, 80)
+	switch {
+	case strings.Contains(authority, "@"): // err would tell the password
+		return blocked(policy.Malformed, about, "a user does not belong in the address", remedyMalformed)
+	case errors.Is(err, canon.ErrIPForm):
 		return blocked(policy.IPLiteral, about, err.Error(), remedyLiteral)
+	case err == nil:
+		return blocked(policy.Malformed, about, "the address has no port", remedyMalformed)
+	default:
+		return blocked(policy.Malformed, about, err.Error(), remedyMalformed)
 	}
-	return blocked(policy.Malformed, about, err.Error(), remedyMalformed)
 }

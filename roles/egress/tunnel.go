@@ -160,7 +160,7 @@ func (t *tunnel) cut(string) { _ = t.conn.Close() }
 func (r *Role) serveTunnelled(w http.ResponseWriter, req *http.Request) {
 	t := tunnelOf(req)
 	if t.wire != nil && req.RequestURI == r.marker && t.wire.broken.Load() != nil {
-		r.refuseBroken(w, req, t.wire.broken.Load(), t.host)
+		r.refuseBroken(w, t.wire.broken.Load(), t.host)
 		return
 	}
 	r.serve(&exchange{role: r, live: r.live.Load(), w: w, in: req, tunnel: t, authority: t.authority})

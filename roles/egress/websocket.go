@@ -85,7 +85,7 @@ func (x *exchange) joinFrames(agent net.Conn, fromAgent *bufio.Reader, origin io
 	both.Go(func() {
 		defer origin.Close()
 		outErr = relayFrames(&frameWriter{w: origin, masked: true, count: func(n int) { x.sent.Add(int64(n)) }},
-			&frameReader{r: fromAgent, masked: true}, x.role.Scanner, "websocket message")
+			&frameReader{r: fromAgent, masked: true}, x.scanner, "websocket message")
 		if violates(outErr) {
 			_ = toAgent.violation(outErr)
 		}

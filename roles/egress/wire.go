@@ -44,6 +44,8 @@ const (
 type violation struct {
 	rule   policy.Rule
 	reason string
+	// method and target as far as they could be read.
+	method, target string
 }
 
 const (
@@ -153,10 +155,10 @@ func (c *wireConn) advanceHead() bool {
 	end := bytes.Index(c.buf, endOfHead)
 	if end < 0 {
 		if lf := bytes.IndexByte(c.buf, '\n'); lf == 0 || lf > 0 && c.buf[lf-1] != '\r' {
-			return c.refuse(&violation{policy.Malformed, "a line of the head ends without a carriage return"})
+			return c.refuse(malformed("a line of the head ends without a carriage return"))
 		}
 		if len(c.buf) > maxHead {
-			return c.refuse(&violation{policy.Malformed, "the head of the request is longer than 256 KiB"})
+			return c.refuse(malformed("the head of the request is longer than 256 KiB"))
 		}
 		return false
 	}

@@ -2,7 +2,11 @@ package egress
 
 import (
 	"bytes"
+	"net/http"
+	"net/url"
 	"strconv"
+
+	"golang.org/x/net/http/httpguts"
 
 	"github.com/claude-bottle/claude-bottle/policy"
 )
@@ -14,25 +18,37 @@ type framing struct {
 	length  int64
 }
 
-func malformed(reason string) *violation { return &violation{policy.Malformed, reason} }
+func malformed(reason string) *violation {
+	return &violation{rule: policy.Malformed, reason: reason}
+}
 
 // parseHead reads a request head with its empty line, by the grammar of RFC
 // 9112 without its tolerances: no folded lines, no bare line ends, no blank
 // around a field name, one Host, and a length told once.
 func parseHead(head []byte) (framing, *violation) {
-	var f framing
-	line, rest, _ := bytes.Cut(head, crlf)
+	line, fields, _ := bytes.Cut(head, crlf)
 	method, target, _ := bytes.Cut(line, space)
 	target, version, _ := bytes.Cut(target, space)
+	f, broken := parseLines(method, target, version, fields)
+	if broken != nil && isToken(method) {
+		broken.method, broken.target = string(method), string(target)
+	}
+	return f, broken
+}
+
+func parseLines(method, target, version, rest []byte) (f framing, _ *violation) {
+	var line []byte
 	switch {
 	case !isToken(method) || len(target) == 0:
 		return f, malformed("the request line is not method, target and version")
 	case string(version) == "HTTP/2.0" && string(method) == "PRI":
-		return f, &violation{policy.Upgrade, "HTTP/2 without TLS negotiation is not spoken here"}
+		return f, &violation{rule: policy.Upgrade, reason: "HTTP/2 without TLS negotiation is not spoken here"}
 	case string(version) != "HTTP/1.1" && string(version) != "HTTP/1.0":
 		return f, malformed("the version of HTTP is not 1.0 or 1.1")
 	case !visible(target):
 		return f, malformed("the target of the request holds a control character")
+	case !plainTarget(target) && !parsable(string(method), string(target)):
+		return f, malformed("the target of the request is no URL")
 	}
 	f.connect = string(method) == "CONNECT"
 	hosts, lengths, codings := 0, 0, 0
@@ -48,6 +64,9 @@ func parseHead(head []byte) (framing, *violation) {
 		switch {
 		case bytes.EqualFold(name, hostName):
 			hosts++
+			if !httpguts.ValidHostHeader(string(value)) {
+				return f, malformed("the Host is none")
+			}
 		case bytes.EqualFold(name, contentLength):
 			lengths++
 			n, err := strconv.ParseUint(string(value), 10, 63)
@@ -93,6 +112,21 @@ func visible(target []byte) bool {
 		}
 	}
 	return true
+}
+
+// plainTarget reports whether a target in origin form has nothing that could
+// keep it from being parsed.
+func plainTarget(target []byte) bool {
+	return target[0] == '/' && bytes.IndexByte(target, '%') < 0
+}
+
+// parsable reports whether net/http will take the target as a URL.
+func parsable(method, target string) bool {
+	if method == http.MethodConnect && target[0] != '/' {
+		target = "http://" + target
+	}
+	_, err := url.ParseRequestURI(target)
+	return err == nil
 }
 
 // field splits a header line; the value is trimmed.
