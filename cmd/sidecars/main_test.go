@@ -31,13 +31,26 @@ const testGrace = 1500 * time.Millisecond
 // program that the variable names.
 const initEnv = "SIDECARS_TEST_INIT"
 
+// initOrphansEnv makes that init leave a shell running that leaves so many
+// orphans behind, and a file when it has.
+const initOrphansEnv = "SIDECARS_TEST_ORPHANS"
+
+func beInit(program string) error {
+	if err := unix.Mount("proc", "/proc", "proc", 0, ""); err != nil {
+		return err
+	}
+	if n := os.Getenv(initOrphansEnv); n != "" {
+		shell := exec.Command("/bin/sh", "-c", `for i in $(seq "$1"); do (sleep 0.02 &); sleep 0.002; done; : >"$TMPDIR/orphans-done"`, "sh", n)
+		if err := shell.Start(); err != nil {
+			return err
+		}
+	}
+	return unix.Exec(program, []string{program}, os.Environ())
+}
+
 func TestMain(m *testing.M) {
 	if program := os.Getenv(initEnv); program != "" {
-		err := unix.Mount("proc", "/proc", "proc", 0, "")
-		if err == nil {
-			err = unix.Exec(program, []string{program}, os.Environ())
-		}
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, beInit(program))
 		os.Exit(1)
 	}
 	dir, err := os.MkdirTemp("", "sidecars-test-")
