@@ -1,0 +1,82 @@
+package egress
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/claude-bottle/claude-bottle/policy"
+)
+
+// TestAddresses: an allowed name leads to the public internet, or to where its
+// route says.
+func TestAddresses(t *testing.T) {
+	l := newLab(t, route("api.test")+"  - host: public.test\n  - host: \"*.wild.test\"\n  - host: public.test\n    ports: [80]\n")
+	bad := map[string][]string{
+		"loopback":      {"127.0.0.1"},
+		"loopback v6":   {"::1"},
+		"mapped":        {"::ffff:127.0.0.1"},
+		"private":       {"10.1.2.3"},
+		"metadata":      {"169.254.169.254"},
+		"metadata v6":   {"fd00:ec2::254"},
+		"shared":        {"100.100.100.200"},
+		"unspecified":   {"0.0.0.0"},
+		"NAT64":         {"64:ff9b::a00:1"},
+		"one of two":    {"93.184.216.34", "127.0.0.1"},
+		"other network": {"192.168.1.1"},
+	}
+	for name, ips := range bad {
+		l.mu.Lock()
+		l.names["public.test"] = ips
+		l.mu.Unlock()
+		l.wantBlock(name, l.ask("GET", "https://public.test/", ""), policy.Address)
+		l.wantBlock(name+", plain", l.ask("GET", "http://public.test/", ""), policy.Address)
+	}
+	// The route's networks are its own.
+	l.names["api.test"] = []string{"10.1.2.3"}
+	l.wantBlock("outside of the networks", l.ask("GET", "https://api.test/", ""), policy.Address)
+	l.names["api.test"] = []string{"127.0.0.1"}
+	l.asked()
+	l.wantThrough("control", l.ask("GET", "https://api.test/", ""))
+	if asked := l.asked(); !slices.Equal(asked, []string{"api.test"}) {
+		t.Errorf("looked up %v, want the name once", asked)
+	}
+	if len(l.verdicts(`"rule":"address"`)) != 2*len(bad)+1 {
+		t.Error("the refusals are not all in the audit log")
+	}
+}
+
+// TestHostLabels: a wildcard lets the agent write into the name, and a
+// resolver would carry that out.
+func TestHostLabels(t *testing.T) {
+	l := newLab(t, route("\"*.wild.test\"")+route("\"*.wild.test\"", "ports: [80]"))
+	for name, host := range map[string]string{
+		"plain":       "hunter2-hunter2-hunter2.wild.test",
+		"deep":        "a.hunter2-hunter2-hunter2.b.wild.test",
+		"hex":         "68756e746572322d68756e746572322d68756e74657232.wild.test",
+		"over labels": "hunter2-hu.nter2-hunter2.wild.test",
+	} {
+		for _, scheme := range []string{"https", "http"} {
+			a := l.ask("GET", scheme+"://"+host+"/", "")
+			l.wantBlock(name, a, policy.Secret)
+		}
+	}
+	if asked := l.asked(); len(asked) > 0 {
+		t.Errorf("%v was looked up", asked)
+	}
+	if len(l.verdicts("hunter2")) > 0 {
+		t.Error("the secret is in the audit log")
+	}
+	l.wantThrough("control", l.ask("GET", "https://a.wild.test/", ""))
+	l.wantBlock("the apex", l.ask("GET", "https://wild.test/", ""), policy.NoRoute)
+	l.wantBlock("a suffix", l.ask("GET", "https://awild.test/", ""), policy.NoRoute)
+}
+
+// TestNoSuchName is the origin's trouble, not a refusal.
+func TestNoSuchName(t *testing.T) {
+	l := newLab(t, "  - host: missing.test\n  - host: missing.test\n    ports: [80]\n")
+	for _, url := range []string{"https://missing.test/", "http://missing.test/"} {
+		if a := l.ask("GET", url, ""); a.status != 502 || a.rule != "" {
+			t.Errorf("%s: %d %s", url, a.status, a.body)
+		}
+	}
+}

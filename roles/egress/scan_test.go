@@ -1,0 +1,138 @@
+package egress
+
+import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/claude-bottle/claude-bottle/policy"
+)
+
+const known = "hunter2-hunter2-hunter2"
+
+// TestNoSecretLeaves, over every surface that the agent controls.
+func TestNoSecretLeaves(t *testing.T) {
+	l := newLab(t, route("api.test")+route("api.test", "ports: [80]"))
+	filler := strings.Repeat("harmless filler text. ", 10_000) // longer than what is held
+	surfaces := map[string]func(r *http.Request, secret string){
+		"path":        func(r *http.Request, s string) { r.URL.Path = "/a/" + s },
+		"query":       func(r *http.Request, s string) { r.URL.RawQuery = "q=" + s },
+		"query name":  func(r *http.Request, s string) { r.URL.RawQuery = s + "=q" },
+		"header":      func(r *http.Request, s string) { r.Header.Set("X-Note", "a "+s+" b") },
+		"own header":  func(r *http.Request, s string) { r.Header.Set("Authorization", "Bearer "+s) },
+		"cookie":      func(r *http.Request, s string) { r.AddCookie(&http.Cookie{Name: "c", Value: s}) },
+		"user agent":  func(r *http.Request, s string) { r.Header.Set("User-Agent", s) },
+		"body":        func(r *http.Request, s string) { setBody(r, `{"a":"`+s+`"}`) },
+		"end of body": func(r *http.Request, s string) { setBody(r, filler+s) },
+		"chunked":     func(r *http.Request, s string) { setBody(r, "x"+s); r.ContentLength = -1 },
+		"trailer": func(r *http.Request, s string) {
+			setBody(r, "x")
+			r.ContentLength, r.Trailer = -1, http.Header{"X-Note": {s}}
+		},
+	}
+	encodings := map[string]func(string) string{
+		"plain":  func(s string) string { return s },
+		"base64": func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte("k=" + s)) },
+		"hex":    func(s string) string { return hex.EncodeToString([]byte(s)) },
+	}
+	for place, put := range surfaces {
+		for encoding, encode := range encodings {
+			for _, h2 := range []bool{false, true} {
+				name := place + ", " + encoding
+				r, _ := http.NewRequest("POST", "https://api.test/", nil)
+				put(r, encode(known))
+				a, err := l.do(l.client(h2), r)
+				if err != nil {
+					// The agent was still sending; what counts is the origin.
+					a = answer{status: 403, rule: string(policy.Secret)}
+				}
+				if a.status != 403 || a.rule != string(policy.Secret) || strings.Contains(a.body, known) {
+					t.Errorf("%s: %d %s", name, a.status, a.body)
+				}
+				for _, got := range l.origin.all() {
+					// A long body's beginning may have left; its end may not.
+					if place != "end of body" || !strings.HasPrefix(got.body, "broken") {
+						t.Errorf("%s: %s arrived", name, got.target)
+					}
+				}
+				put(r, "nothing-of-interest")
+				setAgain(r)
+				if a, err := l.do(l.client(h2), r); err != nil || a.status != 200 {
+					t.Errorf("%s: control: %d %v", name, a.status, err)
+				}
+				l.origin.all()
+			}
+		}
+	}
+	l.wantBlock("plain HTTP", l.ask("POST", "http://api.test/", known), policy.Secret)
+	l.wantThrough("plain HTTP, control", l.ask("POST", "http://api.test/", "text"))
+	if len(l.verdicts(known)) > 0 {
+		t.Error("the secret is in the audit log")
+	}
+}
+
+func setBody(r *http.Request, body string) {
+	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
+}
+
+// setAgain removes what a control must not have from the request before.
+func setAgain(r *http.Request) {
+	for name, values := range r.Header {
+		for i, v := range values {
+			if decoded := v; strings.Contains(decoded, "hunter2") || len(v) > 25 {
+				values[i] = "clean"
+			}
+		}
+		r.Header[name] = values
+	}
+}
+
+// TestClearedFindings pass where the operator cleared them, and only there.
+func TestClearedFindings(t *testing.T) {
+	l := newLab(t, route("api.test")+route("other.test"), func(c *Config) { c.OnFinding = nil })
+	f := l.role.Scanner.For("api.test", nil).Text("body", known)
+	if f == nil {
+		t.Fatal("the scanner does not know the secret")
+	}
+	cleared := "findings: [{rule: " + f.Rule + ", fingerprint: \"" + f.Fingerprint + "\"}]"
+	l.write("routes.yaml", "routes:\n"+route("api.test", cleared)+route("other.test", cleared))
+	if err := l.role.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	for _, body := range []string{known, strings.Repeat("long ", 100_000) + known} {
+		if got := l.wantThrough("cleared", l.ask("POST", "https://api.test/", body)); len(got.body) != len(body) {
+			t.Errorf("%d bytes arrived of %d", len(got.body), len(body))
+		}
+	}
+	l.wantBlock("another host", l.ask("POST", "https://other.test/", known), policy.Secret)
+}
+
+// TestBodiesArriveAsTheyAre, whatever their size and framing.
+func TestBodiesArriveAsTheyAre(t *testing.T) {
+	l := newLab(t, route("api.test"))
+	for _, size := range []int{0, 1, 4095, 4096, 64 << 10, maxBuffered - 1, maxBuffered, maxBuffered + 1, 900_000} {
+		body := bytes.Repeat([]byte("0123456789abcde\n"), size/16+1)[:size]
+		for _, framing := range []string{"length", "chunked", "expect"} {
+			for _, h2 := range []bool{false, true} {
+				r, _ := http.NewRequest("PUT", "https://api.test/", bytes.NewReader(body))
+				switch framing {
+				case "chunked":
+					r.Body, r.ContentLength = io.NopCloser(bytes.NewReader(body)), -1
+				case "expect":
+					r.Header.Set("Expect", "100-continue")
+				}
+				a, err := l.do(l.client(h2), r)
+				if err != nil {
+					t.Fatalf("%d %s: %v", size, framing, err)
+				}
+				if got := l.wantThrough(framing, a); got.body != string(body) {
+					t.Errorf("%d bytes, %s: %d arrived", size, framing, len(got.body))
+				}
+			}
+		}
+	}
+}
