@@ -7,19 +7,14 @@ import (
 	"time"
 )
 
-const (
-	// maxDraining bounds the replaced children that still live; with the one
-	// in force and the one that starts, two more processes may run.
-	maxDraining = 4
-	// roomWait is how long a replacement waits for one of them to finish
-	// before the oldest is stopped.
-	roomWait = 10 * time.Second
-)
+// maxDraining bounds the replaced children that still live; with the one in
+// force and the one that starts, two more processes may run.
+const maxDraining = 4
 
 // drain lets replaced children finish their connections.
 type drain struct {
-	limit, grace time.Duration
-	slots        chan struct{}
+	limit, room, grace time.Duration // DrainLimit, RoomWait, StopGrace
+	slots              chan struct{}
 
 	mu    sync.Mutex
 	queue []*draining // oldest first
@@ -31,14 +26,14 @@ type draining struct {
 	hurry chan struct{}
 }
 
-func newDrain(limit, grace time.Duration) *drain {
-	return &drain{limit: limit, grace: grace, slots: make(chan struct{}, maxDraining)}
+func newDrain(limit, room, grace time.Duration) *drain {
+	return &drain{limit: limit, room: room, grace: grace, slots: make(chan struct{}, maxDraining)}
 }
 
 // acquire waits until one more child may drain, at the cost of the oldest if it
 // must. It fails when ctx ends or the current child dies.
 func (d *drain) acquire(ctx context.Context, current *child) error {
-	patience := time.NewTimer(roomWait)
+	patience := time.NewTimer(d.room)
 	defer patience.Stop()
 	for {
 		select {

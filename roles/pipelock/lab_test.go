@@ -196,7 +196,7 @@ func (l *lab) until(what string, true func() bool) {
 	l.t.Helper()
 	for deadline := time.Now().Add(20 * time.Second); !true(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.t.Fatalf("not within 20 s: %s\n%s", what, l.log)
+			l.t.Fatalf("not within 20 s: %s\n%s", what, lastOf(l.log.String()))
 		}
 	}
 }
@@ -291,3 +291,6 @@ func (b *lockedBuffer) String() string {
 	defer b.mu.Unlock()
 	return b.b.String()
 }
+
+// lastOf keeps a failure readable.
+func lastOf(log string) string { return log[max(0, len(log)-2000):] }

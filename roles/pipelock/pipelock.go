@@ -68,6 +68,10 @@ type Config struct {
 	Health *health.Role
 	// Log is slog.DiscardHandler when nil.
 	Log *slog.Logger
+	// OnReplace is called after new connections began to go to another child,
+	// so that idle ones to the old child are closed; it must not block. nil =
+	// nobody asks.
+	OnReplace func()
 	// RunDir is an existing private folder for the children's files; "" = one
 	// below os.TempDir.
 	RunDir string
@@ -77,9 +81,15 @@ type Config struct {
 	// DrainLimit is how long a replaced child may finish its connections;
 	// 0 = 10 minutes.
 	DrainLimit time.Duration
+	// RoomWait is how long a replacement waits when too many replaced children
+	// still live, before the oldest is stopped; 0 = 10 s.
+	RoomWait time.Duration
 	// StopGrace is how long a child may take to obey SIGTERM; 0 = 3 s.
 	StopGrace time.Duration
 }
+
+// replacement is the audited action that differs from a first start.
+const replacement = "replace"
 
 // Role keeps one child ready and the replaced ones until they are idle. Its
 // methods are safe for concurrent use.
@@ -117,6 +127,9 @@ func New(c Config) (*Role, error) {
 	}
 	if c.DrainLimit <= 0 {
 		c.DrainLimit = 10 * time.Minute
+	}
+	if c.RoomWait <= 0 {
+		c.RoomWait = 10 * time.Second
 	}
 	if c.StopGrace <= 0 {
 		c.StopGrace = 3 * time.Second
@@ -181,7 +194,7 @@ func (r *Role) Run(ctx context.Context) error {
 
 // keep fulfils replacements until ctx ends or the child dies.
 func (r *Role) keep(ctx context.Context, current *child, dir string, all *sync.WaitGroup) error {
-	old := newDrain(r.c.DrainLimit, r.c.StopGrace)
+	old := newDrain(r.c.DrainLimit, r.c.RoomWait, r.c.StopGrace)
 	for {
 		select {
 		case <-ctx.Done():
@@ -199,13 +212,19 @@ func (r *Role) keep(ctx context.Context, current *child, dir string, all *sync.W
 			continue
 		}
 		next, err := r.successor(ctx, current, dir, old)
+		if errors.Is(err, ErrPin) {
+			// Somebody exchanged the program; nothing here can be trusted.
+			r.withdraw()
+			current.stop(r.c.StopGrace)
+			return errors.Join(err, r.record("stop", current, err))
+		}
 		if err != nil {
 			if ctx.Err() == nil && !current.dead() {
 				r.refuse(current, err)
 			}
 			continue
 		}
-		if err := r.putInForce(next, "replace"); err != nil {
+		if err := r.putInForce(next, replacement); err != nil {
 			next.stop(r.c.StopGrace)
 			old.release()
 			r.refuse(current, err)
@@ -246,6 +265,9 @@ func (r *Role) putInForce(c *child, action string) error {
 	close(r.changed)
 	r.changed = make(chan struct{})
 	r.mu.Unlock()
+	if action == replacement && r.c.OnReplace != nil {
+		r.c.OnReplace()
+	}
 
 	r.c.Health.SetPID(c.pid)
 	r.c.Health.InForce(c.sha256)
@@ -267,7 +289,7 @@ func (r *Role) refuse(current *child, err error) {
 	err = errors.New(r.c.Scanner.Redact(err.Error()))
 	r.c.Health.Refused(err)
 	r.c.Log.Error("the old child stays in force", "pid", current.pid, "error", err.Error())
-	if err := r.record("replace", current, err); err != nil {
+	if err := r.record(replacement, current, err); err != nil {
 		r.c.Log.Error("not audited", "error", err.Error())
 	}
 }

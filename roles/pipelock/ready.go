@@ -60,10 +60,14 @@ func (c *child) awaitReady(ctx context.Context, limit time.Duration) error {
 	defer cancel()
 	poll := time.NewTicker(pollInterval)
 	defer poll.Stop()
+	why := errors.New("it was not asked yet")
 	for {
-		why := c.ready(ctx)
-		if why == nil && !c.dead() {
+		err := c.ready(ctx)
+		switch {
+		case err == nil && !c.dead():
 			return nil
+		case err != nil && ctx.Err() == nil:
+			why = err
 		}
 		select {
 		case <-c.done:
