@@ -166,18 +166,16 @@ func (k *known) complete(value, begin, end int) bool {
 
 // scanFolded reports known values whose letters and digits stand in text in
 // this order, whatever stands between them and in whatever case.
-func (k *known) scanFolded(text []byte, report func(hit) bool) {
+// buf is memory to work in, which is returned.
+func (k *known) scanFolded(text, buf []byte, report func(hit) bool) []byte {
 	if k == nil || k.folded == nil {
-		return
+		return buf
 	}
-	folded := make([]byte, len(text))
+	folded := slices.Grow(buf[:0], len(text))[:len(text)]
 	n := 0
 	for _, c := range text {
-		f := fold[c]
-		folded[n] = f
-		if f != 0 {
-			n++
-		}
+		folded[n] = fold[c]
+		n += int(folds[c])
 	}
 	folded = folded[:n]
 	k.folded.find(folded, func(at int, candidates []pattern) bool {
@@ -191,6 +189,7 @@ func (k *known) scanFolded(text []byte, report func(hit) bool) {
 		}
 		return true
 	})
+	return folded
 }
 
 // fold maps letters and digits to themselves in lower case, all else to 0.
@@ -201,6 +200,16 @@ var fold = func() (table [256]byte) {
 			table[c] = b
 		case b >= 'A' && b <= 'Z':
 			table[c] = b + 'a' - 'A'
+		}
+	}
+	return table
+}()
+
+// folds is 1 for what fold keeps.
+var folds = func() (table [256]uint8) {
+	for c, f := range fold {
+		if f != 0 {
+			table[c] = 1
 		}
 	}
 	return table

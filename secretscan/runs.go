@@ -5,6 +5,9 @@ import "bytes"
 const (
 	// minRun is the shortest run of characters that is decoded.
 	minRun = 16
+	// minPlainRun is the shortest run without a digit or plus sign that is
+	// decoded: shorter ones are names.
+	minPlainRun = 40
 	// maxRun is how much of a run is held back while its end is not there;
 	// of a longer one only keepRun is seen again.
 	maxRun  = 16 << 10
@@ -93,6 +96,9 @@ func runEnd(text []byte, begin int) int {
 }
 
 func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
+	if end-begin < minPlainRun && !bytes.ContainsAny(text[begin:end], "0123456789+") {
+		return
+	}
 	for offset := range 4 {
 		w.decoded(text, begin, end, open, depth, tell, offset, base64Coding)
 	}

@@ -21,6 +21,8 @@ type sweep struct {
 	// fragments up.
 	redact bool
 	tables [maxDepth + 1]scratch
+	folded []byte
+	spots  []spots // by rule; empty between calls of match
 }
 
 // scratch is the memory for what is decoded at one depth.
@@ -42,7 +44,10 @@ func (w *sweep) tell(h hit) bool {
 func (w *sweep) scan(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = w.scanner.known.scan(text, w.redact, tell)
 	if !w.over {
-		w.scanner.known.scanFolded(text, tell)
+		w.folded = w.scanner.known.scanFolded(text, w.folded, tell)
+	}
+	if !w.over {
+		hold = min(hold, w.match(text, final, tell))
 	}
 	if depth == maxDepth || w.over {
 		return w.settle(text, final, hold)

@@ -23,6 +23,7 @@ import (
 // A nil *Scanner knows none and lets everything pass.
 type Scanner struct {
 	known   *known
+	rules   *rules
 	key     []byte
 	scope   string
 	cleared func(Finding) bool
@@ -44,7 +45,11 @@ func New(values []string, options ...Option) (*Scanner, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Scanner{known: k}
+	r, err := defaultRules()
+	if err != nil {
+		return nil, err
+	}
+	s := &Scanner{known: k, rules: r}
 	for _, option := range options {
 		option(s)
 	}

@@ -1,0 +1,236 @@
+package secretscan
+
+import (
+	"slices"
+	"strings"
+)
+
+const (
+	// maxMatch is how far a match may reach, and so how much may be held back.
+	maxMatch = 64 << 10
+	// settleAfter: a match is looked at when none ended for so many bytes.
+	settleAfter = 256
+	// maxLead is how long a name before a rule's word may be.
+	maxLead = 50
+	// checks bounds the bytes that expressions are run over, per byte of text
+	// and on top. A text that needs more is made to exhaust the scanner and
+	// counts as a finding.
+	checks, checksMore = 16, 256 << 10
+)
+
+// spots are where matches of one rule may begin.
+type spots struct {
+	at       []int
+	anywhere bool
+}
+
+// match looks for gitleaks' rules in text and returns the position from which
+// on more text could make or prolong a match.
+func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
+	rs := w.scanner.rules
+	if rs == nil {
+		return len(text)
+	}
+	if w.spots == nil {
+		w.spots = make([]spots, len(rs.list))
+	}
+	var used []int
+	hold = rs.words.find(text, func(end int, numbers []int) {
+		for _, number := range numbers {
+			for _, use := range rs.uses[number] {
+				s := &w.spots[use.rule]
+				if len(s.at) == 0 && !s.anywhere {
+					used = append(used, use.rule)
+				}
+				if use.anywhere {
+					s.anywhere = true
+				} else {
+					s.at = append(s.at, end-use.length)
+				}
+			}
+		}
+	})
+	if len(text)-hold < minTail {
+		hold = len(text)
+	}
+	for _, number := range used {
+		s := &w.spots[number]
+		if !w.over {
+			m := matcher{rule: rs.list[number], rules: rs, text: text, tell: tell, budget: checks*len(text) + checksMore}
+			hold = min(hold, m.walk(s, final))
+		}
+		s.at, s.anywhere = s.at[:0], false
+	}
+	return hold
+}
+
+// matcher follows one rule through one text.
+type matcher struct {
+	rule   *rule
+	rules  *rules
+	text   []byte
+	tell   func(hit) bool
+	budget int
+	over   bool
+
+	begin int // of the earliest match that is under way
+	ends  []int
+	done  int // matches that end before are dealt with
+}
+
+// walk runs the rule's automaton from every spot on as far as a match can
+// reach, all of them at once.
+func (m *matcher) walk(s *spots, final bool) (hold int) {
+	a := m.rule.machine()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	spots := s.at
+	slices.Sort(spots)
+	state, at, text := dead, 0, m.text
+	for !m.over {
+		if state == dead {
+			m.settle()
+			switch {
+			case s.anywhere:
+			case len(spots) == 0:
+				return len(text)
+			default:
+				at = spots[0]
+			}
+			m.begin = at
+		}
+		if at >= len(text) {
+			break
+		}
+		if len(spots) > 0 && spots[0] == at || s.anywhere {
+			prev := prevNone
+			if at > 0 {
+				prev = kindOf(text[at-1])
+			}
+			state = a.start(state, prev)
+			for len(spots) > 0 && spots[0] == at {
+				spots = spots[1:]
+			}
+		}
+		var match bool
+		state, match = a.step(state, int(text[at]))
+		if match {
+			m.ends = append(m.ends, at)
+		} else if len(m.ends) > 0 && at-m.ends[len(m.ends)-1] > settleAfter {
+			m.settle()
+		}
+		at++
+		if at-m.begin > maxMatch {
+			m.begin = at - maxMatch
+		}
+	}
+	if m.over {
+		return len(text)
+	}
+	if !final {
+		m.settle()
+		if s.anywhere {
+			return max(m.begin, len(text)-settleAfter)
+		}
+		return m.begin
+	}
+	if _, match := a.step(state, endOfText); match {
+		m.ends = append(m.ends, len(text))
+	}
+	m.settle()
+	return len(text)
+}
+
+// settle looks at the matches that the automaton saw.
+func (m *matcher) settle() {
+	if len(m.ends) == 0 || m.over {
+		return
+	}
+	first, last := m.ends[0], m.ends[len(m.ends)-1]
+	if m.rule.lettersAllowed && m.onlyLetters() {
+		m.ends = m.ends[:0]
+		return
+	}
+	m.ends = m.ends[:0]
+	begin := m.begin
+	if m.rule.leads {
+		for begin > 0 && m.begin-begin < maxLead && isName(m.text[begin-1]) {
+			begin--
+		}
+	}
+	from := max(0, begin-1)
+	if last <= m.done || first <= from {
+		return
+	}
+	window := m.text[from:min(len(m.text), last+8)]
+	if m.budget -= len(window); m.budget < 0 {
+		m.over = !m.tell(hit{rule: m.rule.id, begin: begin, end: last})
+		return
+	}
+	for _, groups := range m.rule.compiled().FindAllSubmatchIndex(window, -1) {
+		end := from + groups[1]
+		if end > last || end <= m.done {
+			continue // the end of the window stood in for the end of the text
+		}
+		m.done = end
+		if h, ok := m.judge(window, groups, from); ok && !m.tell(h) {
+			m.over = true
+			return
+		}
+	}
+}
+
+// onlyLetters tells that every match seen ends in a value of letters alone.
+func (m *matcher) onlyLetters() bool {
+	for _, end := range m.ends {
+		at := end
+		if at-2 >= m.begin && m.text[at-2] == '\\' {
+			at -= 2 // \n or \r as text
+		}
+		for at > m.begin && !isValue(m.text[at-1]) {
+			at--
+		}
+		for ; at > m.begin && isValue(m.text[at-1]); at-- {
+			if c := m.text[at-1]; !isName(c) || c >= '0' && c <= '9' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func isName(c byte) bool { return fold[c] != 0 || c == '_' || c == '.' || c == '-' }
+
+func isValue(c byte) bool { return isName(c) || c == '=' || c == '+' || c == '/' }
+
+// judge applies to a match what gitleaks does: the group, entropy and
+// allowlists.
+func (m *matcher) judge(window []byte, groups []int, from int) (hit, bool) {
+	match := strings.Trim(string(window[groups[0]:groups[1]]), "\n")
+	begin, end := groups[0], groups[1]
+	secret := match
+	if m.rule.secretGroup > 0 && groups[2*m.rule.secretGroup] >= 0 {
+		begin, end = groups[2*m.rule.secretGroup], groups[2*m.rule.secretGroup+1]
+		secret = string(window[begin:end])
+	} else if m.rule.secretGroup == 0 {
+		for i := 2; i < len(groups); i += 2 {
+			if groups[i+1] > groups[i] {
+				begin, end = groups[i], groups[i+1]
+				secret = string(window[begin:end])
+				break
+			}
+		}
+	}
+	if m.rule.entropy != 0 && entropy(secret) <= m.rule.entropy {
+		return hit{}, false
+	}
+	line := func() string { return lineAround(m.text, from+groups[0], from+groups[1]) }
+	for _, lists := range [][]*allowlist{m.rules.global, m.rule.allow} {
+		for _, list := range lists {
+			if list.allows(secret, match, line) {
+				return hit{}, false
+			}
+		}
+	}
+	return hit{rule: m.rule.id, begin: from + begin, end: from + end, secret: secret}, true
+}

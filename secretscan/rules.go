@@ -1,0 +1,139 @@
+package secretscan
+
+import (
+	"fmt"
+	"regexp"
+	"regexp/syntax"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/pelletier/go-toml/v2"
+	"github.com/zricethezav/gitleaks/v8/config"
+)
+
+// rules are gitleaks' rules, made ready for streams. They never change.
+type rules struct {
+	list   []*rule
+	words  *words
+	uses   [][]wordUse // by word
+	global []*allowlist
+}
+
+// wordUse says what it means for a rule that a word was found.
+type wordUse struct {
+	rule int
+	// length of the word; a match may begin where it begins.
+	length int
+	// anywhere: the word only makes it worth to look everywhere.
+	anywhere bool
+}
+
+// rule is one rule of gitleaks.
+type rule struct {
+	id          string
+	source      string
+	entropy     float64
+	secretGroup int
+	allow       []*allowlist
+	// lettersAllowed: a secret of letters, dots, dashes and underscores alone
+	// is on the rule's allowlist.
+	lettersAllowed bool
+	// leads: matches may begin with up to 50 characters of a name before the
+	// word.
+	leads bool
+
+	machine  func() *automaton
+	compiled func() *regexp.Regexp
+}
+
+// source is the part of gitleaks' configuration that is used.
+type source struct {
+	Allowlist  *allowSource
+	Allowlists []*allowSource
+	Rules      []struct {
+		ID          string
+		Regex       string
+		Path        string
+		Entropy     float64
+		SecretGroup int `toml:"secretGroup"`
+		Keywords    []string
+		SkipReport  bool `toml:"skipReport"`
+		Allowlist   *allowSource
+		Allowlists  []*allowSource
+	}
+}
+
+// lettersOnly is an allowlist expression that automaton can stand in for.
+const lettersOnly = `^[a-zA-Z_.-]+$`
+
+// defaultRules loads the rules once for all scanners.
+var defaultRules = sync.OnceValues(loadRules)
+
+// loadRules reads gitleaks' default configuration without its exemptions by
+// path. Rules for certain files alone are left out.
+func loadRules() (*rules, error) {
+	var from source
+	if err := toml.Unmarshal([]byte(config.DefaultConfig), &from); err != nil {
+		return nil, fmt.Errorf("secretscan: gitleaks' configuration: %w", err)
+	}
+	rs := &rules{}
+	var err error
+	if rs.global, err = newAllowlists(true, append(from.Allowlists, from.Allowlist)); err != nil {
+		return nil, err
+	}
+	var list []string
+	numbers := make(map[string]int)
+	for _, r := range from.Rules {
+		if r.Regex == "" || r.Path != "" || r.SkipReport {
+			continue
+		}
+		made := &rule{id: r.ID, source: r.Regex, entropy: r.Entropy, secretGroup: r.SecretGroup}
+		if made.allow, err = newAllowlists(false, append(r.Allowlists, r.Allowlist)); err != nil {
+			return nil, err
+		}
+		for _, allow := range slices.Concat(r.Allowlists, []*allowSource{r.Allowlist}) {
+			made.lettersAllowed = made.lettersAllowed || allow != nil && allow.alone() && slices.Contains(allow.Regexes, lettersOnly)
+		}
+		made.leads = strings.Contains(r.Regex, `[\w.-]{0,50}?`)
+		parsed, err := syntax.Parse(r.Regex, syntax.Perl)
+		if err != nil {
+			return nil, fmt.Errorf("secretscan: gitleaks' rule %s: %w", r.ID, err)
+		}
+		begins := heads(withoutLead(parsed))
+		made.machine = sync.OnceValue(func() *automaton { return mustAutomaton(r.Regex) })
+		made.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
+		use := wordUse{rule: len(rs.list)}
+		if begins == nil {
+			begins, use.anywhere = r.Keywords, true
+		}
+		slices.Sort(begins)
+		for _, word := range slices.Compact(begins) {
+			word = strings.ToLower(word)
+			n, ok := numbers[word]
+			if !ok {
+				n = len(list)
+				numbers[word] = n
+				list = append(list, word)
+				rs.uses = append(rs.uses, nil)
+			}
+			use.length = len(word)
+			rs.uses[n] = append(rs.uses[n], use)
+		}
+		rs.list = append(rs.list, made)
+	}
+	rs.words = newWords(list)
+	return rs, nil
+}
+
+// mustAutomaton is for expressions that were parsed before.
+func mustAutomaton(expression string) *automaton {
+	parsed, err := syntax.Parse(expression, syntax.Perl)
+	if err == nil {
+		var a *automaton
+		if a, err = newAutomaton(withoutLead(parsed).Simplify()); err == nil {
+			return a
+		}
+	}
+	panic(err)
+}
