@@ -87,8 +87,16 @@ func load(src []byte) (*yaml.Node, error) {
 	return root, plain(root)
 }
 
-// plain refuses anchors, aliases and merge keys.
+// plain refuses anchors, aliases, merge keys and keys that stand twice.
 func plain(n *yaml.Node) error {
+	seen := make(map[string]bool)
+	for i := 0; n.Kind == yaml.MappingNode && i < len(n.Content); i += 2 {
+		key := n.Content[i]
+		if seen[key.Value] {
+			return fmt.Errorf("pipelock.yaml: line %d: key %q stands twice", key.Line, key.Value)
+		}
+		seen[key.Value] = true
+	}
 	if n.Anchor != "" || n.Kind == yaml.AliasNode || n.Tag == "!!merge" {
 		return fmt.Errorf("pipelock.yaml: line %d: anchors, aliases and merge keys are not supported; write the value out", n.Line)
 	}
