@@ -43,6 +43,7 @@ func Load(src []byte, out any) error {
 		return &Error{documents[1].Line, "a second YAML document begins here; only one is read"}
 	}
 	var found []*Error
+	repeatedKeys(documents[0].Content[0], &found)
 	unknownKeys(documents[0].Content[0], reflect.TypeOf(out).Elem(), 0, &found)
 	if len(found) > 0 {
 		return join(found)
@@ -104,6 +105,29 @@ func unknownKeys(node *yaml.Node, t reflect.Type, depth int, found *[]*Error) {
 			}
 			unknownKeys(node.Content[i+1], field, depth+1, found)
 		}
+	}
+}
+
+// repeatedKeys finds keys that a mapping has twice. The library finds them too,
+// but by comparing each key with every other and an error for each pair.
+func repeatedKeys(node *yaml.Node, found *[]*Error) {
+	if node.Kind == yaml.MappingNode {
+		lines := make(map[string]int, len(node.Content)/2)
+		for i := 0; i+1 < len(node.Content); i += 2 {
+			key := node.Content[i]
+			if key.Kind != yaml.ScalarNode {
+				*found = append(*found, &Error{key.Line, "a key that is no plain text"})
+				continue
+			}
+			if line, ok := lines[key.Value]; ok {
+				*found = append(*found, &Error{key.Line, fmt.Sprintf("mapping key %q already defined at line %d", short(key.Value), line)})
+				continue
+			}
+			lines[key.Value] = key.Line
+		}
+	}
+	for _, child := range node.Content {
+		repeatedKeys(child, found)
 	}
 }
 
@@ -207,11 +231,18 @@ func collect(err error, into *[]*Error) {
 	}
 }
 
+// maxErrors is how many errors are told at once.
+const maxErrors = 20
+
 func join(found []*Error) error {
 	slices.SortStableFunc(found, func(a, b *Error) int { return cmp.Compare(a.Line, b.Line) })
-	errs := make([]error, len(found))
+	errs := make([]error, 0, maxErrors+1)
 	for i, e := range found {
-		errs[i] = e
+		if i == maxErrors {
+			errs = append(errs, &Error{Message: fmt.Sprintf("and %d more errors", len(found)-i)})
+			break
+		}
+		errs = append(errs, e)
 	}
 	return errors.Join(errs...)
 }

@@ -1,6 +1,7 @@
 package strictyaml_test
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -58,6 +59,30 @@ func TestLoad(t *testing.T) {
 			t.Errorf("%q: %v", test.src, err)
 		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
 			t.Errorf("%q: got %v, want %s", test.src, err, test.want)
+		}
+	}
+}
+
+// TestHostileInputEndsSoon: a file of 100 KB is read or refused in well under a
+// second, with an error of readable length. Comparing every key with every
+// other took minutes.
+func TestHostileInputEndsSoon(t *testing.T) {
+	var unknown strings.Builder
+	for i := range 9000 {
+		fmt.Fprintf(&unknown, "key%d: 1\n", i)
+	}
+	for name, src := range map[string]string{
+		"repeated": "named:\n" + strings.Repeat("  a: {host: b}\n", 7000),
+		"scalar":   "routes: [{host: {" + strings.Repeat("a: b, ", 17000) + "}}]\n",
+		"own":      "own: [{host: {" + strings.Repeat("a: b, ", 17000) + "}}]\n",
+		"unknown":  unknown.String(),
+		"deep":     "routes: " + strings.Repeat("[", 100000),
+		"complex":  "named: {" + strings.Repeat("[a]: {host: b}, ", 6000) + "}\n",
+	} {
+		var out outer
+		err := strictyaml.Load([]byte(src), &out)
+		if err == nil || len(err.Error()) > 10_000 {
+			t.Errorf("%s: got %.200v", name, err)
 		}
 	}
 }
