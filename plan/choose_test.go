@@ -3,6 +3,7 @@ package plan_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -11,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -190,5 +192,37 @@ func TestDefaultBottleReachesNothing(t *testing.T) {
 	p := newSetting(t, nil).prepare(t)
 	if len(p.Hosts) != 0 || len(p.Repos) != 0 || !slices.Equal(p.Daemons, []string{"egress", "supervise"}) {
 		t.Errorf("%+v", p)
+	}
+}
+
+func TestOwnRoutesComeFirstAndAddToPresets(t *testing.T) {
+	s := newSetting(t, map[string]string{"home/bottles/a.md": `---
+egress:
+  presets: [debian, npm, npm]
+  routes:
+    - {host: first.example}
+    - {host: REGISTRY.npmjs.org., methods: [PUT]}
+    - {host: registry.npmjs.org, paths: [/left-pad], pipelock: inspect}
+    - {host: deb.debian.org, auth: {token_ref: TOKEN}}
+---
+`})
+	s.shell["TOKEN"] = "planted-token"
+	table, err := routes.Parse(input(t, s.prepare(t), "routes.yaml"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []string
+	for _, r := range table.Routes() {
+		got = append(got, fmt.Sprint(r.Host, " ", r.Ports, " ", r.Methods, " ", r.Paths, " ", r.Pipelock))
+	}
+	want := []string{
+		"first.example [443] [] [] inspect",
+		"registry.npmjs.org [443] [PUT] [] passthrough",
+		"registry.npmjs.org [443] [GET HEAD] [/left-pad] inspect",
+		"deb.debian.org [443] [GET HEAD] [] passthrough", // no credential over port 80
+		"security.debian.org [80 443] [GET HEAD] [] passthrough",
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 }

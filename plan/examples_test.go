@@ -1,6 +1,7 @@
 package plan_test
 
 import (
+	"context"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,14 +17,24 @@ func TestExamples(t *testing.T) {
 	if err != nil || len(paths) < 3 {
 		t.Fatal(paths, err)
 	}
+	key, _ := keyPair(t, "")
 	for _, path := range paths {
 		content, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)
 		}
 		name := strings.TrimSuffix(filepath.Base(path), ".md")
-		s := newSetting(t, map[string]string{"home/bottles/" + name + ".md": string(content)})
-		s.shell["ANTHROPIC_API_KEY"], s.shell["OPENAI_API_KEY"] = "planted-key-of-anthropic", "planted-key-of-openai"
+		s := newSetting(t, map[string]string{
+			"home/bottles/shell.md":        string(examples.Shell),
+			"home/bottles/" + name + ".md": string(content),
+			"user/.ssh/widgets-deploy-key": key,
+		})
+		for _, name := range []string{"ANTHROPIC_API_KEY", "OPENAI_API_KEY", "GITHUB_TOKEN", "FORGE_TOKEN"} {
+			s.shell[name] = "planted-" + name
+		}
+		s.shell["DATABASE_URL"] = "postgres://localhost/test"
+		s.options.Bottle = name
+		s.options.Ask = func(context.Context, string) (string, error) { return "ABC-1", nil }
 		p := s.prepare(t)
 		if err := p.Write(s.options.Home); err != nil {
 			t.Errorf("%s: %v", name, err)
