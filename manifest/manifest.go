@@ -42,7 +42,7 @@ func (u User) check() error {
 
 // NotFoundError says that no file of this name exists.
 type NotFoundError struct {
-	// Kind is "bottle" or "agent".
+	// Kind is "bottle" or "agent", or both where either would do.
 	Kind, Name string
 	// Known are the names that do exist; Folder is where files belong.
 	Known  []string

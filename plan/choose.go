@@ -80,6 +80,7 @@ func findAgent(o Options) (*manifest.Agent, error) {
 		return &manifest.Agent{Name: o.Agent, Bottle: o.Agent}, nil
 	}
 	if missing != nil {
+		missing.Kind, missing.Folder = "agent or bottle", string(o.Home)
 		missing.Known = append(missing.Known, bottles...)
 	}
 	return agent, err

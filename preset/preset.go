@@ -1,6 +1,7 @@
 // Package preset has named sets of routes for what most bottles need. A preset
 // never carries a credential: a bottle that has one names the host again in a
-// route of its own, which is asked first.
+// route of its own. That route replaces the preset's and takes from it what it
+// leaves out, so {host, auth} adds a credential and opens nothing more.
 package preset
 
 import (
