@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"strings"
 	"unicode/utf8"
 
 	yaml "go.yaml.in/yaml/v4"
@@ -120,7 +121,7 @@ func noDoors(n *yaml.Node, path string) error {
 			here = path + key
 			switch {
 			case here == "fetch_proxy.listen" || here == "metrics_listen":
-			case key == "listen" || key == "listeners" || key == "api_listen":
+			case strings.HasSuffix(key, "listen") || strings.HasSuffix(key, "listeners"):
 				return fmt.Errorf("pipelock.yaml: line %d: %s would open a way around egress; remove it", n.Content[i-1].Line, here)
 			}
 			here += "."

@@ -3,6 +3,7 @@ package config
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -80,14 +81,12 @@ func Render(table *routes.Table, o Options) ([]byte, error) {
 			Passthrough:      through,
 		},
 		RequestBodies: RequestBodies{
-			Enabled:      true,
-			Action:       "block",
-			MaxBodyBytes: 16 << 20,
-			ScanHeaders:  true,
-			HeaderMode:   "all",
-			// Egress has stripped the agent's Authorization and put in ours.
-			IgnoreHeaders: []string{"Authorization", "Accept", "Accept-Language", "Connection",
-				"Content-Length", "Content-Type", "Host", "User-Agent"},
+			Enabled:       true,
+			Action:        "block",
+			MaxBodyBytes:  16 << 20,
+			ScanHeaders:   true,
+			HeaderMode:    "all",
+			IgnoreHeaders: ignored(table),
 		},
 		DLP: DLP{SecretsFile: o.SecretsFile, IncludeDefaults: true},
 		// Switched off, it would buffer event streams and still block.
@@ -138,6 +137,22 @@ func columns(table *routes.Table) (hosts, through []string, err error) {
 	return hosts, through, nil
 }
 
+// ignored are the headers that are not scanned: egress has scanned and stripped
+// the agent's credentials and put in those of the routes.
+func ignored(table *routes.Table) []string {
+	names := []string{"Authorization", "Accept", "Accept-Language", "Connection",
+		"Content-Length", "Content-Type", "Host", "User-Agent"}
+	for _, route := range table.Routes() {
+		if route.Auth == nil || route.Auth.Header == "" {
+			continue
+		}
+		if name := http.CanonicalHeaderKey(route.Auth.Header); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
 // networks is the union of all routes' ranges; nil = none.
 func networks(table *routes.Table) *SSRF {
 	var all []netip.Prefix
@@ -169,7 +184,7 @@ func pattern(s string) (string, error) {
 	return "*." + host.String(), nil
 }
 
-// Match reports whether pipelock takes host for one that the pattern names: a
+// matches reports whether pipelock takes host for one that the pattern names: a
 // wildcard stands for the names below its domain and the domain itself.
 func matches(pattern, host string) bool {
 	domain, wild := strings.CutPrefix(pattern, "*.")

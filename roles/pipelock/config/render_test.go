@@ -31,7 +31,7 @@ func render(t *testing.T, src string, o config.Options) *config.Config {
 func TestRender(t *testing.T) {
 	c := render(t, `
 routes:
-  - {host: api.example.com}
+  - {host: api.example.com, auth: {token_env: EGRESS_TOKEN_1, header: x-api-key}}
   - {host: models.example.net, pipelock: passthrough, networks: [10.1.0.0/16]}
   - {host: "*.wild.example", networks: ["fd00::/8", 10.0.0.0/8, 10.1.0.0/16]}
   - {host: api.example.com, methods: [GET], pipelock: passthrough}
@@ -49,6 +49,9 @@ routes:
 	}
 	if want := []string{"10.0.0.0/8", "10.1.0.0/16", "192.0.2.0/24", "fd00::/8"}; !slices.Equal(networks, want) {
 		t.Errorf("networks %q, want %q", networks, want)
+	}
+	if h := c.RequestBodies.IgnoreHeaders; !slices.Contains(h, "X-Api-Key") || !slices.Contains(h, "Authorization") || slices.Contains(h, "Cookie") {
+		t.Errorf("headers that are not scanned: %q", h)
 	}
 	if c.DLP.SecretsFile != "/run/secrets" || c.TLS.CACert != "/etc/pipelock-ca.pem" || c.TLS.CAKey != "/etc/pipelock-ca-key.pem" {
 		t.Errorf("paths: %+v %+v", c.DLP, c.TLS)
