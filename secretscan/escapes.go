@@ -8,8 +8,9 @@ import (
 )
 
 const (
-	// escapeLead is how much text before the first escape is scanned with it.
-	escapeLead = 512
+	// escapeNear is how much text before and after escapes is scanned with
+	// them, if no known value is longer.
+	escapeNear = 256
 	// maxEscape is longer than any escape.
 	maxEscape = 12
 )
@@ -21,11 +22,37 @@ type step struct{ out, in int }
 // escapes scans text with one family of escapes resolved, those that begin
 // with mark: percent, backslash or ampersand.
 func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
-	first := firstEscape(mark, text, final)
-	if first == len(text) {
-		return len(text)
+	near := escapeNear
+	if w.scanner.known != nil {
+		near = max(near, w.scanner.known.longest)
 	}
-	begin := max(0, first-escapeLead)
+	hold = len(text)
+	for at := 0; at < len(text) && !w.over; {
+		first := nextEscape(mark, text, at, final)
+		if first == len(text) {
+			break
+		}
+		last := first
+		for next := first; next < len(text) && next-last <= 2*near; {
+			last = next
+			n, _ := escape(text[next:])
+			next = nextEscape(mark, text, next+max(n, 1), final)
+		}
+		at = min(len(text), last+near)
+		if at == len(text) || len(text)-at < near {
+			at = len(text)
+		}
+		open := at == len(text) && !final
+		held := w.unescape(mark, text[:at], max(0, first-near), first, !open, depth, tell)
+		if open {
+			hold = min(hold, held)
+		}
+	}
+	return hold
+}
+
+// unescape scans text from begin on with the escapes from first on resolved.
+func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, depth int, tell func(hit) bool) (hold int) {
 	table := &w.tables[depth]
 	out, steps := append(table.text[:0], text[begin:first]...), append(table.steps[:0], step{0, begin})
 	at := first
@@ -66,28 +93,29 @@ func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func
 	return min(at, source(inner))
 }
 
-// firstEscape is where the first escape of the family begins that may hide a
+// nextEscape is where the next escape of the family begins that may hide a
 // character of a secret; len(text) if there is none.
-func firstEscape(mark byte, text []byte, final bool) int {
-	for at := 0; ; {
+func nextEscape(mark byte, text []byte, at int, final bool) int {
+	for at < len(text) {
 		i := bytes.IndexByte(text[at:], mark)
 		if i < 0 {
-			return len(text)
+			break
 		}
 		at += i
-		n, _ := escape(text[at:])
-		if n > 0 && hides(text[at:]) || !final && openEscape(text[at:]) {
+		n, stands := escape(text[at:])
+		if n > 0 && hides(text[at:], stands) || !final && openEscape(text[at:]) {
 			return at
 		}
 		at += max(n, 1)
 	}
+	return len(text)
 }
 
 // hides tells of an escape whether secrets may be written with it by chance or
 // on purpose; \n and \" stand in every JSON text and hide nothing.
-func hides(text []byte) bool {
+func hides(text, stands []byte) bool {
 	if text[0] != '\\' {
-		return true
+		return stands[0] >= ' ' || stands[0] == 0 // others are no characters of a secret
 	}
 	switch text[1] {
 	case 'u', 'U', 'x', '/':

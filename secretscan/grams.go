@@ -12,8 +12,7 @@ const (
 	// minTail is the shortest beginning of a pattern for which a text's end is
 	// held: shorter ones stand everywhere, and would stall what is interactive.
 	minTail = 4
-	// block is the length of the pieces of a window that decide how far the
-	// search may jump.
+	// block is the length of the pieces of a window that are looked up.
 	block = 4
 )
 
@@ -27,11 +26,15 @@ type pattern struct {
 	offset int
 }
 
-// index finds many patterns at once: it looks at the last block of a window
-// of eight bytes and jumps as far as no pattern can begin (Wu and Manber's
-// algorithm). The nil index finds nothing.
+// stride is how far apart the blocks are that are looked at: every window holds
+// exactly one of them.
+const stride = gram - block + 1
+
+// index finds many patterns at once: it looks up one block of four bytes in
+// five, and only where a pattern has that block compares windows. The nil index
+// finds nothing.
 type index struct {
-	jump     []uint8 // by hash of a block
+	blocks   []uint8 // by hash: a bit for each offset in a window
 	drop     int     // bits of the hash to drop
 	patterns map[uint64][]pattern
 	prefixes map[string]struct{} // shorter than gram
@@ -44,20 +47,17 @@ func newIndex(patterns []pattern) *index {
 	}
 	width := max(14, min(20, bits.Len(uint(len(patterns)*64))))
 	x := &index{
-		jump:     make([]uint8, 1<<width),
+		blocks:   make([]uint8, 1<<width),
 		drop:     32 - width,
 		patterns: make(map[uint64][]pattern, len(patterns)),
 		prefixes: make(map[string]struct{}),
 	}
-	for i := range x.jump {
-		x.jump[i] = gram - block + 1
-	}
 	for _, p := range patterns {
-		for i := range gram - block + 1 {
-			at := &x.jump[x.hash(p.text[i:])]
-			*at = min(*at, uint8(gram-block-i))
+		window := []byte(p.text[:gram])
+		for offset := range stride {
+			x.blocks[blockHash(window[offset:], x.drop)] |= 1 << offset
 		}
-		first := binary.LittleEndian.Uint64([]byte(p.text[:gram]))
+		first := binary.LittleEndian.Uint64(window)
 		x.patterns[first] = append(x.patterns[first], p)
 		if p.offset < 0 {
 			for n := minTail; n < gram; n++ {
@@ -68,29 +68,32 @@ func newIndex(patterns []pattern) *index {
 	return x
 }
 
-func (x *index) hash(text string) uint32 {
-	_ = text[3]
-	return (uint32(text[0]) | uint32(text[1])<<8 | uint32(text[2])<<16 | uint32(text[3])<<24) * 2654435761 >> x.drop
+func blockHash(text []byte, drop int) uint32 {
+	return binary.LittleEndian.Uint32(text) * 2654435761 >> drop
 }
 
 // find calls found for every window of text in which one or more patterns
-// begin; it compares no more than the window. It stops when found returns
-// false.
+// begin, in order; it compares no more than the window. It stops when found
+// returns false.
 func (x *index) find(text []byte, found func(at int, candidates []pattern) bool) {
 	if x == nil {
 		return
 	}
-	jump, drop := x.jump, x.drop
-	for i := 0; i+gram <= len(text); {
-		h := binary.LittleEndian.Uint32(text[i+gram-block:]) * 2654435761 >> drop
-		if s := jump[h]; s > 0 {
-			i += int(s)
+	blocks, drop := x.blocks, x.drop
+	for i := 0; i+block <= len(text); i += stride {
+		offsets := blocks[blockHash(text[i:], drop)]
+		if offsets == 0 {
 			continue
 		}
-		if candidates := x.patterns[binary.LittleEndian.Uint64(text[i:])]; candidates != nil && !found(i, candidates) {
-			return
+		for offset := stride - 1; offset >= 0; offset-- {
+			at := i - offset
+			if offsets>>offset&1 == 0 || at < 0 || at+gram > len(text) {
+				continue
+			}
+			if candidates := x.patterns[binary.LittleEndian.Uint64(text[at:])]; candidates != nil && !found(at, candidates) {
+				return
+			}
 		}
-		i++
 	}
 }
 

@@ -7,9 +7,9 @@ import (
 )
 
 const (
-	maxHeads   = 64 // per expression
+	maxHeads   = 128 // per expression
 	maxHeadLen = 16
-	minHeadLen = 2
+	maxClass   = 64
 )
 
 // withoutLead drops what an expression may begin with but need not: it does
@@ -48,7 +48,7 @@ func heads(re *syntax.Regexp) []string {
 			head = head[:maxHeadLen]
 			list[i] = head
 		}
-		if len(head) < minHeadLen {
+		if len(head) < minWord {
 			return nil
 		}
 	}
@@ -94,7 +94,7 @@ func headsOf(re *syntax.Regexp) (list []string, exact bool) {
 		list, exact = unknown, true
 		for _, sub := range re.Sub {
 			more, same := headsOf(sub)
-			if len(list)*len(more) > maxHeads {
+			if len(list)*len(more) > maxHeads || len(more) > 8 && shortest(list) >= minWord {
 				return list, false
 			}
 			list, exact = product(list, more), same
@@ -118,6 +118,14 @@ func literal(runes []rune) ([]string, bool) {
 	return []string{text.String()}, true
 }
 
+func shortest(list []string) int {
+	n := maxHeadLen
+	for _, s := range list {
+		n = min(n, len(s))
+	}
+	return n
+}
+
 // class lists the characters of a small class.
 func class(ranges []rune) ([]string, bool) {
 	var list []string
@@ -125,7 +133,7 @@ func class(ranges []rune) ([]string, bool) {
 	for i := 0; i+1 < len(ranges); i += 2 {
 		for r := ranges[i]; r <= ranges[i+1]; r++ {
 			if r >= 0x80 {
-				if r == 'ſ' || r == 'K' {
+				if r == '\u017f' || r == '\u212a' {
 					continue // fold to ASCII and are not written in secrets
 				}
 				return []string{""}, false
@@ -134,7 +142,7 @@ func class(ranges []rune) ([]string, bool) {
 				seen[lower] = true
 				list = append(list, string(lower))
 			}
-			if len(list) > 8 {
+			if len(list) > maxClass {
 				return []string{""}, false
 			}
 		}

@@ -31,6 +31,9 @@ type known struct {
 	forms  *index // the values, their encodings and their fragments
 	folded *index // letters and digits of the values in lower case
 
+	// longest is the length of the longest pattern.
+	longest int
+
 	mu     sync.Mutex
 	pieces [][]piece // by value
 }
@@ -78,6 +81,9 @@ func newKnown(values []string) (*known, error) {
 				folded = append(folded, pattern{text: text, value: number, offset: -1})
 			}
 		}
+	}
+	for _, p := range forms {
+		k.longest = max(k.longest, len(p.text))
 	}
 	k.forms, k.folded = newIndex(forms), newIndex(folded)
 	k.pieces = make([][]piece, len(k.values))
@@ -174,8 +180,9 @@ func (k *known) scanFolded(text, buf []byte, report func(hit) bool) []byte {
 	folded := slices.Grow(buf[:0], len(text))[:len(text)]
 	n := 0
 	for _, c := range text {
-		folded[n] = fold[c]
-		n += int(folds[c])
+		f := folds[c]
+		folded[n] = byte(f)
+		n += int(f >> 8)
 	}
 	folded = folded[:n]
 	k.folded.find(folded, func(at int, candidates []pattern) bool {
@@ -205,11 +212,11 @@ var fold = func() (table [256]byte) {
 	return table
 }()
 
-// folds is 1 for what fold keeps.
-var folds = func() (table [256]uint8) {
+// folds is fold with how many bytes are kept above it.
+var folds = func() (table [256]uint16) {
 	for c, f := range fold {
-		if f != 0 {
-			table[c] = 1
+		if table[c] = uint16(f); f != 0 {
+			table[c] |= 1 << 8
 		}
 	}
 	return table

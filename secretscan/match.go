@@ -1,9 +1,6 @@
 package secretscan
 
-import (
-	"slices"
-	"strings"
-)
+import "strings"
 
 const (
 	// maxMatch is how far a match may reach, and so how much may be held back.
@@ -35,24 +32,19 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 		w.spots = make([]spots, len(rs.list))
 	}
 	var used []int
-	hold = rs.words.find(text, func(end int, numbers []int) {
-		for _, number := range numbers {
-			for _, use := range rs.uses[number] {
-				s := &w.spots[use.rule]
-				if len(s.at) == 0 && !s.anywhere {
-					used = append(used, use.rule)
-				}
-				if use.anywhere {
-					s.anywhere = true
-				} else {
-					s.at = append(s.at, end-use.length)
-				}
+	hold = rs.words.find(text, func(begin, number int) {
+		for _, use := range rs.uses[number] {
+			s := &w.spots[use.rule]
+			if len(s.at) == 0 && !s.anywhere {
+				used = append(used, use.rule)
+			}
+			if use.anywhere {
+				s.anywhere = true
+			} else {
+				s.at = append(s.at, begin)
 			}
 		}
 	})
-	if len(text)-hold < minTail {
-		hold = len(text)
-	}
 	for _, number := range used {
 		s := &w.spots[number]
 		if !w.over {
@@ -85,7 +77,6 @@ func (m *matcher) walk(s *spots, final bool) (hold int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	spots := s.at
-	slices.Sort(spots)
 	state, at, text := dead, 0, m.text
 	for !m.over {
 		if state == dead {

@@ -20,11 +20,9 @@ type rules struct {
 	global []*allowlist
 }
 
-// wordUse says what it means for a rule that a word was found.
+// wordUse says for a rule that a match may begin where a word does.
 type wordUse struct {
 	rule int
-	// length of the word; a match may begin where it begins.
-	length int
 	// anywhere: the word only makes it worth to look everywhere.
 	anywhere bool
 }
@@ -105,7 +103,7 @@ func loadRules() (*rules, error) {
 		made.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
 		use := wordUse{rule: len(rs.list)}
 		if begins == nil {
-			begins, use.anywhere = r.Keywords, true
+			begins, use.anywhere = longEnough(r.Keywords), true
 		}
 		slices.Sort(begins)
 		for _, word := range slices.Compact(begins) {
@@ -117,13 +115,30 @@ func loadRules() (*rules, error) {
 				list = append(list, word)
 				rs.uses = append(rs.uses, nil)
 			}
-			use.length = len(word)
 			rs.uses[n] = append(rs.uses[n], use)
 		}
 		rs.list = append(rs.list, made)
 	}
 	rs.words = newWords(list)
 	return rs, nil
+}
+
+// longEnough extends short keywords by every character that can follow.
+func longEnough(keywords []string) []string {
+	var list []string
+	for _, word := range keywords {
+		word = strings.ToLower(word)
+		if len(word) >= minWord {
+			list = append(list, word)
+			continue
+		}
+		for c := byte(' '); c <= '~'; c++ {
+			if c < 'A' || c > 'Z' {
+				list = append(list, word+string(rune(c)))
+			}
+		}
+	}
+	return list
 }
 
 // mustAutomaton is for expressions that were parsed before.

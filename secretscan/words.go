@@ -1,100 +1,118 @@
 package secretscan
 
-import "slices"
+import (
+	"encoding/binary"
+	"slices"
+)
 
-// words finds many words in a text in one pass, letters in either case
-// (Aho and Corasick's automaton with every transition computed).
+const (
+	// minWord is the length of the shortest word, and of the beginnings that
+	// are looked up.
+	minWord = 3
+	// wordBits is the width of the hash of a word's beginning.
+	wordBits = 14
+	// lowerCase makes letters of four bytes lower case; other characters may
+	// collide, which costs a comparison.
+	lowerCase = 0x20202020
+	// threeBytes masks a word's beginning.
+	threeBytes = 0xffffff
+)
+
+// words finds where words begin in a text, letters in either case.
 type words struct {
-	classes [256]uint8
-	width   int
-	next    []uint16 // by state and class
-	ends    [][]int  // by state: the words that end in it, nil for most
-	deep    []uint8  // by state: how much of a word was read
-	first   uint16   // states from here on have words
+	begins [1 << wordBits]uint8    // by hash: whether a word may begin so
+	lists  map[uint32][]wordNumber // by beginning
+	heads  map[string]bool         // beginnings of words, for the end of a text
+	length int                     // of the longest word
 }
 
-// newWords numbers the words by their place in the list; all are lower case.
+type wordNumber struct {
+	word   string
+	number int
+}
+
+// newWords numbers the words by their place in the list; all are lower case
+// and have three bytes or more.
 func newWords(list []string) *words {
-	w := &words{width: 1}
-	for _, word := range list {
-		for i := range len(word) {
-			if w.classes[word[i]] == 0 {
-				w.classes[word[i]] = uint8(w.width)
-				w.width++
-			}
-		}
-	}
-	for c := byte('A'); c <= 'Z'; c++ {
-		w.classes[c] = w.classes[c+'a'-'A']
-	}
-	type node struct {
-		next  []int
-		fail  int
-		words []int
-		deep  int
-	}
-	empty := make([]int, w.width)
-	nodes := []node{{next: slices.Clone(empty)}}
+	w := &words{lists: make(map[uint32][]wordNumber), heads: make(map[string]bool)}
 	for number, word := range list {
-		at := 0
-		for i := range len(word) {
-			c := w.classes[word[i]]
-			if nodes[at].next[c] == 0 {
-				nodes = append(nodes, node{next: slices.Clone(empty), deep: i + 1})
-				nodes[at].next[c] = len(nodes) - 1
-			}
-			at = nodes[at].next[c]
+		three := uint32(word[0]) | uint32(word[1])<<8 | uint32(word[2])<<16
+		three |= lowerCase & threeBytes
+		w.begins[wordHash(three)] = 1
+		w.lists[three] = append(w.lists[three], wordNumber{word, number})
+		for n := minTail; n < len(word); n++ {
+			w.heads[word[:n]] = true
 		}
-		nodes[at].words = append(nodes[at].words, number)
-	}
-	queue := []int{0}
-	for i := 0; i < len(queue); i++ {
-		at := queue[i]
-		for c, child := range nodes[at].next {
-			fail := 0
-			if at != 0 {
-				fail = nodes[nodes[at].fail].next[c]
-			}
-			if child == 0 || child == fail {
-				nodes[at].next[c] = fail
-				continue
-			}
-			nodes[child].fail = fail
-			nodes[child].words = append(nodes[child].words, nodes[fail].words...)
-			queue = append(queue, child)
-		}
-	}
-	// States with words get the highest numbers, so that one comparison tells.
-	slices.SortStableFunc(queue, func(a, b int) int {
-		return min(1, len(nodes[a].words)) - min(1, len(nodes[b].words))
-	})
-	number := make([]uint16, len(nodes))
-	for i, n := range queue {
-		number[n] = uint16(i)
-	}
-	w.first = uint16(len(queue))
-	for i, n := range queue {
-		for _, child := range nodes[n].next {
-			w.next = append(w.next, number[child])
-		}
-		w.ends = append(w.ends, nodes[n].words)
-		w.deep = append(w.deep, uint8(min(255, nodes[n].deep)))
-		if len(nodes[n].words) > 0 && i < int(w.first) {
-			w.first = uint16(i)
-		}
+		w.length = max(w.length, len(word))
 	}
 	return w
 }
 
-// find calls found for every word, in the order of their ends, and returns
-// where the word begins that the end of text is in the middle of.
-func (w *words) find(text []byte, found func(end int, numbers []int)) (open int) {
-	state, width, next, classes, first := uint16(0), w.width, w.next, &w.classes, w.first
-	for i, c := range text {
-		state = next[int(state)*width+int(classes[c])]
-		if state >= first {
-			found(i+1, w.ends[state])
+func wordHash(three uint32) uint32 { return three * 2654435761 >> (32 - wordBits) }
+
+// find calls found for every word, in order, and returns where the longest
+// beginning of a word begins that ends the text.
+func (w *words) find(text []byte, found func(begin, number int)) (open int) {
+	i := 0
+	for ; i+8 <= len(text); i += 5 {
+		eight := binary.LittleEndian.Uint64(text[i:]) | lowerCase | lowerCase<<32
+		if w.begins[wordHash(uint32(eight)&threeBytes)]|
+			w.begins[wordHash(uint32(eight>>8)&threeBytes)]|
+			w.begins[wordHash(uint32(eight>>16)&threeBytes)]|
+			w.begins[wordHash(uint32(eight>>24)&threeBytes)]|
+			w.begins[wordHash(uint32(eight>>32)&threeBytes)] == 0 {
+			continue
+		}
+		for at := i; at < i+5; at++ {
+			w.check(text, at, found)
 		}
 	}
-	return len(text) - int(w.deep[state])
+	for ; i+minWord <= len(text); i++ {
+		w.check(text, i, found)
+	}
+	for n := min(w.length-1, len(text)); n >= minTail; n-- {
+		if w.heads[string(lower(text[len(text)-n:]))] {
+			return len(text) - n
+		}
+	}
+	return len(text)
+}
+
+func (w *words) check(text []byte, at int, found func(begin, number int)) {
+	three := (uint32(text[at]) | uint32(text[at+1])<<8 | uint32(text[at+2])<<16) | lowerCase&threeBytes
+	if w.begins[wordHash(three)] == 0 {
+		return
+	}
+	for _, candidate := range w.lists[three] {
+		if equalFold(text[at:], candidate.word) {
+			found(at, candidate.number)
+		}
+	}
+}
+
+// equalFold tells whether text begins with word, which is in lower case.
+func equalFold(text []byte, word string) bool {
+	if len(text) < len(word) {
+		return false
+	}
+	for i := range len(word) {
+		c := text[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		}
+		if c != word[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func lower(text []byte) []byte {
+	text = slices.Clone(text)
+	for i, c := range text {
+		if c >= 'A' && c <= 'Z' {
+			text[i] = c + 'a' - 'A'
+		}
+	}
+	return text
 }
