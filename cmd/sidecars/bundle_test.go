@@ -62,7 +62,7 @@ func TestCommands(t *testing.T) {
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			cmd := exec.Command(sidecarsBin, strings.Fields(c.args)...)
-			cmd.Env = []string{"CLAUDE_BOTTLE_HEALTH_LISTEN=" + c.health}
+			cmd.Env = []string{"CLAUDE_BOTTLE_HEALTH_LISTEN=" + c.health, "GORACE=atexit_sleep_ms=0"}
 			out, _ := cmd.CombinedOutput()
 			if code := cmd.ProcessState.ExitCode(); code != c.code || !strings.Contains(string(out), c.say) {
 				t.Errorf("exit code %d, want %d; said %q, want %q in it", code, c.code, out, c.say)

@@ -128,7 +128,8 @@ func (b *bundle) buildEgress(f *firewall) (role, error) {
 	if err != nil {
 		return role{}, err
 	}
-	return role{run: proxy.Run, listeners: all, reload: proxy.Reload}, nil
+	reload := func() { _ = proxy.Reload() } // it logs its own refusal
+	return role{run: proxy.Run, listeners: all, reload: reload}, nil
 }
 
 // notOurselves refuses a next hop that is one of egress's own doors: requests

@@ -250,7 +250,7 @@ func refuse(t *testing.T, p *bundleProcess, words ...string) {
 	}
 	var errs []string
 	for _, line := range p.log.lines(t) {
-		if line["level"] == "ERROR" {
+		if line["msg"] == "cannot start" || line["msg"] == "died" {
 			errs = append(errs, fmt.Sprint(line["error"]))
 		}
 	}

@@ -15,7 +15,7 @@ type role struct {
 	run       func(context.Context) error
 	listeners []*lasting
 	// reload answers SIGHUP; nil = not at all.
-	reload func() error
+	reload func()
 	// replace answers SIGUSR1; nil = not at all.
 	replace func()
 }
@@ -81,9 +81,7 @@ func (r role) obey(ctx context.Context, b *bundle) {
 			if ctx.Err() != nil {
 				return
 			}
-			if err := r.reload(); err != nil {
-				b.logger(r.name).Error("the old configuration stays in force", "error", err.Error())
-			}
+			r.reload()
 		case <-replace:
 			if ctx.Err() != nil {
 				return
