@@ -1,6 +1,7 @@
 package gitgate
 
 import (
+	"bytes"
 	"compress/gzip"
 	"errors"
 	"fmt"
@@ -48,7 +49,11 @@ func (r *Role) fetch(w http.ResponseWriter, q *http.Request, repo *repository) {
 		r.refuse(w, q, repo, policy.Malformed, err.Error())
 		return
 	}
-	scanned := r.scanner.Reader("fetch request", io.LimitReader(body, maxFetchRequest))
+	scanned, err := heldFetch(r.scanner.Reader("fetch request", io.LimitReader(body, maxFetchRequest)))
+	if err != nil {
+		r.requestFailed(w, q, repo, err)
+		return
+	}
 	reply, err := repo.upstream.request(q.Context(), uploadPack, gitProtocol(q), scanned)
 	if err != nil {
 		r.requestFailed(w, q, repo, err)
@@ -74,6 +79,20 @@ func (r *Role) fetch(w http.ResponseWriter, q *http.Request, repo *repository) {
 		r.log.Warn("fetch ended early", "repository", repo.name, "error", r.scanner.Redact(err.Error()))
 		panic(http.ErrAbortHandler) // the client must not take this for the end
 	}
+}
+
+// heldFetch reads a request of usual length to its end, so that nothing is asked
+// of the upstream when it holds a secret, and its length can be told.
+func heldFetch(body io.Reader) (io.Reader, error) {
+	const usual = 1 << 20
+	var held bytes.Buffer
+	switch _, err := io.CopyN(&held, body, usual); {
+	case errors.Is(err, io.EOF):
+		return &held, nil
+	case err != nil:
+		return nil, err
+	}
+	return io.MultiReader(&held, body), nil
 }
 
 func (r *Role) requestFailed(w http.ResponseWriter, q *http.Request, repo *repository, err error) {

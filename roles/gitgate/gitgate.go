@@ -1,9 +1,11 @@
 // Package gitgate is the agent's only way to its git remotes. It speaks git's
-// smart HTTP: fetches are relayed to the upstream, fresh each time; nothing is
-// mirrored and nothing is kept.
+// smart HTTP: fetches are relayed to the upstream, fresh each time; pushes are
+// taken in whole, read strictly, scanned, and only then passed on. Nothing is
+// mirrored and nothing in a push changes the verdict on it.
 package gitgate
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -20,9 +22,14 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/audit"
 	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/internal/gitpack"
+	"github.com/claude-bottle/claude-bottle/proposal"
 	"github.com/claude-bottle/claude-bottle/roles/gitgate/config"
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
+
+// defaultHold is how long a push waits for the operator.
+const defaultHold = 20 * time.Second
 
 // Config of New.
 type Config struct {
@@ -35,11 +42,43 @@ type Config struct {
 	// HTTPClient reaches HTTPS upstreams; nil = one that trusts the system's
 	// roots and uses no proxy.
 	HTTPClient *http.Client
+	// Slug is the bottle's identity in proposals.
+	Slug string
+	// Queue is the folder of the proposal queue, made if need be; empty =
+	// nobody can be asked, and what needs an answer is refused.
+	Queue string
+	// Hold is how long a push waits for the operator before it is refused as
+	// pending; 0 = 20 s.
+	Hold time.Duration
+	// SpoolDir is where pushes lie while they are judged, without a name;
+	// empty = the system's folder for temporary files.
+	SpoolDir string
+	Limits   Limits
 
+	// Scanner is needed. Its key must outlive the process, or approvals of
+	// findings do not (secretscan.WithKey).
 	Scanner *secretscan.Scanner
-	Audit   *audit.Log
-	Health  *health.Role
-	Log     *slog.Logger
+	// Audit is needed.
+	Audit  *audit.Log
+	Health *health.Role
+	Log    *slog.Logger
+}
+
+// Limits of a push. A zero field is the default.
+type Limits struct {
+	// PushBytes is the most bytes of one push; 1 GiB. AllBytes is the most of
+	// all that are judged at a time; 2 GiB.
+	PushBytes, AllBytes int64
+	// Time is the longest that reading and scanning may take; 5 minutes.
+	Time time.Duration
+	Pack gitpack.Limits
+}
+
+func (l Limits) withDefaults() Limits {
+	l.PushBytes = cmp.Or(l.PushBytes, 1<<30)
+	l.AllBytes = cmp.Or(l.AllBytes, 2<<30)
+	l.Time = cmp.Or(l.Time, 5*time.Minute)
+	return l
 }
 
 // Role is the git gate.
@@ -47,6 +86,9 @@ type Role struct {
 	listeners    []net.Listener
 	repositories map[string]*repository
 	sha256       string
+	spool        *spool
+	limits       Limits
+	approvals    *approvals
 
 	scanner *secretscan.Scanner
 	audit   *audit.Log
@@ -57,11 +99,16 @@ type Role struct {
 // repository is one declared remote.
 type repository struct {
 	name     string
+	rules    config.Repo
 	upstream upstream
+	memory   memory
 }
 
 // New reads the configuration. Its errors are ones no restart cures.
 func New(c Config) (*Role, error) {
+	if c.Scanner == nil || c.Audit == nil {
+		return nil, errors.New("git-gate needs a scanner and an audit log")
+	}
 	content, err := os.ReadFile(c.ConfigPath)
 	if err != nil {
 		return nil, fmt.Errorf("git-gate's configuration: %w", err)
@@ -74,6 +121,7 @@ func New(c Config) (*Role, error) {
 		listeners:    c.Listeners,
 		repositories: make(map[string]*repository),
 		sha256:       sha256Hex(content),
+		limits:       c.Limits.withDefaults(),
 		scanner:      c.Scanner,
 		audit:        c.Audit,
 		health:       c.Health,
@@ -81,6 +129,14 @@ func New(c Config) (*Role, error) {
 	}
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
+	}
+	r.spool = &spool{dir: c.SpoolDir, most: r.limits.PushBytes, mostInAll: r.limits.AllBytes}
+	r.approvals, err = newApprovals(c.Queue, proposal.Options{
+		Slug: c.Slug, Redact: c.Scanner.Redact,
+		Report: func(err error) { r.log.Warn("a file in the queue was refused", "error", c.Scanner.Redact(err.Error())) },
+	}, c.Audit, cmp.Or(c.Hold, defaultHold))
+	if err != nil {
+		return nil, err
 	}
 	client := c.HTTPClient
 	if client == nil {
@@ -94,7 +150,7 @@ func New(c Config) (*Role, error) {
 		if err != nil {
 			return nil, fmt.Errorf("repository %s: %w", name, err)
 		}
-		r.repositories[name] = &repository{name: name, upstream: u}
+		r.repositories[name] = &repository{name: name, rules: repo, upstream: u}
 	}
 	return r, nil
 }

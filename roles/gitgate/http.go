@@ -19,16 +19,14 @@ func (r *Role) handler() http.Handler {
 		switch q.URL.RawQuery {
 		case "service=" + uploadPack:
 			r.advertiseFetch(w, q, repo)
-		case "service=git-receive-pack":
-			r.refuse(w, q, repo, policy.GitWrite, "pushing is not open for this repository")
+		case "service=" + receivePack:
+			r.advertisePush(w, q, repo)
 		default:
 			r.refuse(w, q, repo, policy.Method, "only git's smart HTTP is served here")
 		}
 	}))
 	mux.HandleFunc("POST /{repo}/"+uploadPack, r.named(r.fetch))
-	mux.HandleFunc("POST /{repo}/git-receive-pack", r.named(func(w http.ResponseWriter, q *http.Request, repo *repository) {
-		r.refuse(w, q, repo, policy.GitWrite, "pushing is not open for this repository")
-	}))
+	mux.HandleFunc("POST /{repo}/"+receivePack, r.named(r.push))
 	mux.HandleFunc("/", func(w http.ResponseWriter, q *http.Request) {
 		r.refuse(w, q, nil, policy.Path, "only fetch and push of declared repositories are served here")
 	})
@@ -65,7 +63,7 @@ func (r *Role) refuse(w http.ResponseWriter, q *http.Request, repo *repository, 
 	if err := r.record(q, repo, "request", "block", rule, reason); err != nil {
 		r.log.Error("the audit log cannot be written", "error", err.Error())
 	}
-	w.Header().Set("X-Claude-Bottle-Block", string(rule))
+	w.Header().Set(policy.BlockHeader, string(rule))
 	http.Error(w, fmt.Sprintf("git-gate: refused: %s: %s", rule, reason), http.StatusForbidden)
 }
 

@@ -18,7 +18,8 @@ type upstream interface {
 	// advertise returns the references and capabilities of a service, without
 	// the "# service" line, up to and with the closing flush.
 	advertise(ctx context.Context, service, protocol string) ([]byte, error)
-	// request sends one request and returns the answer; close it.
+	// request sends one request and returns the answer; close it. A body that
+	// tells its length is sent with it, which some servers want.
 	request(ctx context.Context, service, protocol string, body io.Reader) (io.ReadCloser, error)
 	close()
 }
@@ -145,6 +146,9 @@ func (u *httpUpstream) do(ctx context.Context, method, path, protocol, contentTy
 	request, err := http.NewRequestWithContext(ctx, method, u.url+path, body)
 	if err != nil {
 		return nil, err
+	}
+	if sized, ok := body.(interface{ Size() int64 }); ok && request.ContentLength == 0 {
+		request.ContentLength = sized.Size()
 	}
 	if u.token != "" {
 		request.SetBasicAuth("x-access-token", u.token)

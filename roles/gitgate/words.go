@@ -1,0 +1,65 @@
+package gitgate
+
+import (
+	"fmt"
+
+	"github.com/claude-bottle/claude-bottle/internal/gitpack"
+	"github.com/claude-bottle/claude-bottle/proposal"
+	"github.com/claude-bottle/claude-bottle/secretscan"
+)
+
+// maxPathShown is how many characters of a path are shown.
+const maxPathShown = 200
+
+// wordsFor says where each secret stands: never the secret, and no name that
+// holds one.
+func wordsFor(finds []found, pack *gitpack.Pack, format gitpack.Format, scanner *secretscan.Scanner) []string {
+	wanted := make(map[gitpack.ID]bool)
+	for _, f := range finds {
+		if f.object >= 0 {
+			id, _ := pack.At(f.object)
+			wanted[id] = true
+		}
+	}
+	var places map[gitpack.ID]place
+	if pack != nil {
+		places = locate(pack, format, wanted)
+	}
+	words := make([]string, len(finds))
+	for i, f := range finds {
+		words[i] = f.words(pack, places, scanner)
+	}
+	return words
+}
+
+func (f found) words(pack *gitpack.Pack, places map[gitpack.ID]place, scanner *secretscan.Scanner) string {
+	if f.object < 0 {
+		return fmt.Sprintf("%s in %s", f.rule, f.what)
+	}
+	id, t := pack.At(f.object)
+	where, located := places[id]
+	switch t {
+	case gitpack.Commit, gitpack.Tag:
+		return fmt.Sprintf("%s in %s line %d of %s", f.rule, f.what, f.line, short(id))
+	case gitpack.Tree:
+		if !located {
+			return fmt.Sprintf("%s in a file name of tree %s", f.rule, short(id))
+		}
+		return fmt.Sprintf("%s in a file name of %s", f.rule, short(where.commit))
+	}
+	if !located {
+		return fmt.Sprintf("%s in object %s line %d of no commit in the push", f.rule, short(id), f.line)
+	}
+	return fmt.Sprintf("%s in %s line %d of %s", f.rule, shownPath(where.path, scanner), f.line, short(where.commit))
+}
+
+// shownPath is a path fit to be shown.
+func shownPath(path string, scanner *secretscan.Scanner) string {
+	if scanner.Text("path", path) != nil {
+		return "a file whose name holds a secret too"
+	}
+	return proposal.Clean(path, maxPathShown)
+}
+
+// short is an id as git shows it.
+func short(id gitpack.ID) string { return id.String()[:12] }
