@@ -88,6 +88,7 @@ func (p *play) run(ctx context.Context, b backend.Backend) error {
 	}
 	p.bottle = bottle
 	defer bottle.Down(context.WithoutCancel(ctx))
+	defer agentOut.Close() // an agent that still talks must not hold up its end
 
 	go func() {
 		code, err := bottle.Wait(ctx)

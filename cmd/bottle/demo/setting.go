@@ -8,8 +8,8 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/state"
@@ -78,12 +78,16 @@ func (w *world) environment(standIn string) (note string, err error) {
 		"EGRESS_RESOLVER":    w.names.address(),
 		"EGRESS_UPSTREAM_CA": w.caPath,
 	}
-	note = textPipelock
-	if _, missing := exec.LookPath(pipelockBinary()); missing != nil {
-		note = textNoChild
-		if digest, err := fileSHA256(standIn); err == nil {
-			note = textStandIn
-			set["PIPELOCK_BIN"], set["PIPELOCK_SHA256"] = standIn, digest
+	note = textNoChild
+	if program, err := os.ReadFile(standIn); err == nil {
+		if set["PIPELOCK_BIN"], err = w.writeStandIn(program); err != nil {
+			return "", err
+		}
+		sum := sha256.Sum256(program)
+		set["PIPELOCK_SHA256"] = hex.EncodeToString(sum[:])
+		note = textStandIn
+		if _, err := os.Stat("/usr/local/bin/pipelock"); err == nil {
+			note = textUnknown
 		}
 	}
 	for name, value := range set {
@@ -94,18 +98,16 @@ func (w *world) environment(standIn string) (note string, err error) {
 	return note, nil
 }
 
-func pipelockBinary() string {
-	if path := os.Getenv("PIPELOCK_BIN"); path != "" {
-		return path
+// writeStandIn lays out the stand-in with a list of the demo's names beside
+// it: it asks no name server.
+func (w *world) writeStandIn(program []byte) (path string, err error) {
+	path = filepath.Join(w.dir, "pipelock-standin")
+	var hooks strings.Builder
+	for _, name := range []string{"api", "events", "git", "docs", "new", "collector"} {
+		fmt.Fprintf(&hooks, "host %s.demo.test 127.0.0.1\n", name)
 	}
-	return "/usr/local/bin/pipelock"
-}
-
-func fileSHA256(path string) (string, error) {
-	content, err := os.ReadFile(path)
-	if err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(content)
-	return hex.EncodeToString(sum[:]), nil
+	return path, errors.Join(
+		os.WriteFile(path, program, 0o700),
+		os.WriteFile(path+".hooks", []byte(hooks.String()), 0o600),
+	)
 }

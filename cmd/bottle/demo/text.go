@@ -39,8 +39,8 @@ var steps = []step{
 const (
 	textWorld    = "\nA bottle is coming up. Its servers are this machine's own; every name below\ndemo.test is one of them.\n\n"
 	textStandIn  = "pipelock is not installed here; that role runs on a stand-in with the same behaviour\n"
-	textNoChild  = "pipelock is not installed here and its stand-in was not built; the bundle runs without that role\n"
-	textPipelock = "pipelock is installed and runs as the second, independent filter\n"
+	textUnknown  = "pipelock is installed here, but the names below demo.test exist for this demo alone; that role runs on a stand-in\n"
+	textNoChild  = "the stand-in for pipelock was not built; the bundle runs without that role\n"
 	textChanged  = "     the operator added docs.demo.test (SIGHUP) and replaced the firewall child (SIGUSR1)\n"
 	textHangup   = "     the operator added docs.demo.test (SIGHUP)\n"
 	textRejected = "     the operator read the proposal and said no\n"

@@ -6,6 +6,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/cgi"
@@ -63,6 +64,7 @@ func startWorld(dir string) (*world, error) {
 	w.server = &http.Server{
 		Handler:   w.handler(repositories),
 		TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}},
+		ErrorLog:  slog.NewLogLogger(slog.DiscardHandler, slog.LevelError),
 	}
 	go w.server.ServeTLS(listener, "", "")
 	return w, nil
