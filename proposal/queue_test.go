@@ -281,7 +281,7 @@ func TestProposalsThatTheOperatorMustNotSee(t *testing.T) {
 			}
 		})
 	}
-	if err := os.WriteFile(path, honest, 0o600); err != nil {
+	if err := errors.Join(os.Remove(path), os.WriteFile(path, honest, 0o600)); err != nil {
 		t.Fatal(err)
 	}
 	if entries, problems, err := q.operator.List(); err != nil || len(entries) != 2 || len(problems) != 0 {
