@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/claude-bottle/claude-bottle/canon"
@@ -57,8 +58,7 @@ func (r *Role) resolve(ctx context.Context, host canon.Host, networks []netip.Pr
 		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
 		defer cancel()
 		var err error
-		// The final dot keeps the resolver from trying its search domains.
-		if ips, err = r.lookup(ctx, host.String()+"."); err != nil {
+		if ips, err = r.lookup(ctx, absolute(host.String())); err != nil {
 			return nil, &dialError{err}
 		}
 	}
@@ -71,6 +71,15 @@ func (r *Role) resolve(ctx context.Context, host canon.Host, networks []netip.Pr
 		return nil, &dialError{errors.New("the name has no address")}
 	}
 	return ips, nil
+}
+
+// absolute adds the final dot that keeps the resolver from trying its search
+// domains. A name of one label, such as localhost, stays as /etc/hosts has it.
+func absolute(name string) string {
+	if strings.Contains(name, ".") {
+		return name + "."
+	}
+	return name
 }
 
 // dialer dials authorities that were allowed: each name is resolved once, and
