@@ -75,8 +75,8 @@ func unescaped(mark byte, value string) string {
 	var out []byte
 	for at := 0; at < len(value); {
 		if value[at] == mark {
-			if n, stands := escape([]byte(value[at:])); n > 0 {
-				out = append(out, stands...)
+			n := 0
+			if n, out = appendEscape(out, []byte(value[at:])); n > 0 {
 				at += n
 				continue
 			}

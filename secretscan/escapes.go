@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"html"
 	"sort"
+	"strconv"
 	"unicode/utf8"
 )
 
@@ -35,7 +36,7 @@ func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func
 		last := first
 		for next := first; next < len(text) && next-last <= 2*near; {
 			last = next
-			n, _ := escape(text[next:])
+			n, _ := appendEscape(nil, text[next:])
 			next = nextEscape(mark, text, next+max(n, 1), final)
 		}
 		at = min(len(text), last+near)
@@ -57,9 +58,9 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 	out, steps := append(table.text[:0], text[begin:first]...), append(table.steps[:0], step{0, begin})
 	at := first
 	for at < len(text) {
-		n, r := 0, []byte(nil)
+		n := 0
 		if text[at] == mark {
-			n, r = escape(text[at:])
+			n, out = appendEscape(out, text[at:])
 		}
 		if n == 0 {
 			if text[at] == mark && !final && openEscape(text[at:]) {
@@ -73,7 +74,6 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 			at = next
 			continue
 		}
-		out = append(out, r...)
 		at += n
 		steps = append(steps, step{len(out), at})
 	}
@@ -96,13 +96,14 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 // nextEscape is where the next escape of the family begins that may hide a
 // character of a secret; len(text) if there is none.
 func nextEscape(mark byte, text []byte, at int, final bool) int {
+	var buf [utf8.UTFMax]byte
 	for at < len(text) {
 		i := bytes.IndexByte(text[at:], mark)
 		if i < 0 {
 			break
 		}
 		at += i
-		n, stands := escape(text[at:])
+		n, stands := appendEscape(buf[:0], text[at:])
 		if n > 0 && hides(text[at:], stands) || !final && openEscape(text[at:]) {
 			return at
 		}
@@ -126,56 +127,59 @@ func hides(text, stands []byte) bool {
 	return false
 }
 
-// escape reads the escape that text begins with: its length, 0 if it is none,
-// and what it stands for.
-func escape(text []byte) (n int, stands []byte) {
+// appendEscape reads the escape that text begins with: its length, 0 if it is
+// none. It appends what the escape stands for to out.
+func appendEscape(out, text []byte) (n int, _ []byte) {
 	switch text[0] {
 	case '%':
 		if v, ok := hexDigits(text[1:], 2); ok {
-			return 3, []byte{byte(v)}
+			return 3, append(out, byte(v))
 		}
 	case '\\':
-		return backslash(text)
+		return appendBackslash(out, text)
 	case '&':
 		end := bytes.IndexByte(text[:min(len(text), maxEscape)], ';')
-		if end < 0 {
-			return 0, nil
+		if end < 2 {
+			return 0, out
+		}
+		if v, err := strconv.Atoi(string(text[2:end])); err == nil && text[1] == '#' && v > 0 {
+			return end + 1, utf8.AppendRune(out, rune(v))
 		}
 		entity := string(text[:end+1])
 		if plain := html.UnescapeString(entity); plain != entity {
-			return end + 1, []byte(plain)
+			return end + 1, append(out, plain...)
 		}
 	}
-	return 0, nil
+	return 0, out
 }
 
-func backslash(text []byte) (n int, stands []byte) {
+func appendBackslash(out, text []byte) (n int, _ []byte) {
 	if len(text) < 2 {
-		return 0, nil
+		return 0, out
 	}
 	switch text[1] {
 	case 'u':
 		if v, ok := hexDigits(text[2:], 4); ok {
-			return 6, utf8.AppendRune(nil, rune(v))
+			return 6, utf8.AppendRune(out, rune(v))
 		}
 	case 'U':
 		if v, ok := hexDigits(text[2:], 8); ok {
-			return 10, utf8.AppendRune(nil, rune(v))
+			return 10, utf8.AppendRune(out, rune(v))
 		}
 	case 'x':
 		if v, ok := hexDigits(text[2:], 2); ok {
-			return 4, []byte{byte(v)}
+			return 4, append(out, byte(v))
 		}
 	case 'n':
-		return 2, []byte{'\n'}
+		return 2, append(out, '\n')
 	case 'r':
-		return 2, []byte{'\r'}
+		return 2, append(out, '\r')
 	case 't':
-		return 2, []byte{'\t'}
+		return 2, append(out, '\t')
 	case '/', '"', '\\', '\'':
-		return 2, text[1:2]
+		return 2, append(out, text[1])
 	}
-	return 0, nil
+	return 0, out
 }
 
 // openEscape tells whether text is the beginning of an escape that could be
@@ -184,7 +188,7 @@ func openEscape(text []byte) bool {
 	if len(text) >= maxEscape {
 		return false
 	}
-	if n, _ := escape(text); n > 0 {
+	if n, _ := appendEscape(nil, text); n > 0 {
 		return false
 	}
 	switch text[0] {

@@ -14,6 +14,8 @@ const (
 	// context is how much of what was released is kept, to find what began in
 	// it.
 	context = 1 << 10
+	// maxHeld is the most that is held back, beside what a known value needs.
+	maxHeld = 2 * maxMatch
 	// patience: held bytes are seen again when new ones are at least this
 	// fraction of them, so that small reads cannot make scanning quadratic.
 	patience = 64
@@ -99,6 +101,6 @@ func (r *reader) fill() {
 	case final:
 		r.safe, r.err = len(r.buf), io.EOF
 	default:
-		r.safe = max(r.safe, hold)
+		r.safe = max(r.safe, hold, len(r.buf)-maxHeld-r.scanner.known.longest)
 	}
 }

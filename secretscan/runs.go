@@ -14,6 +14,9 @@ const (
 	keepRun = 8 << 10
 	// wrapped is the least length of a line that may continue on the next.
 	wrapped = 32
+	// sample is how much of a run is decoded to see whether the rest is worth
+	// it; a multiple of what every coding reads at once.
+	sample = 64
 	// lead is how much text before a run is put before what is decoded, so
 	// that rules see the name a value is assigned to; trail after it.
 	lead  = 64
@@ -96,51 +99,78 @@ func runEnd(text []byte, begin int) int {
 }
 
 func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
-	if end-begin < minPlainRun && !bytes.ContainsAny(text[begin:end], "0123456789+") {
-		return
+	kind := classify(text[begin:end])
+	switch {
+	case end-begin < minPlainRun && !kind.numbers:
+	case kind.hex: // no base64 looks like this
+		for offset := range 2 {
+			w.decoded(text, begin, end, open, depth, tell, offset, hexCoding)
+		}
+	default:
+		for offset := range 4 {
+			w.decoded(text, begin, end, open, depth, tell, offset, base64Coding)
+		}
+		w.segments(text, begin, end, open, depth, tell)
 	}
-	for offset := range 4 {
-		w.decoded(text, begin, end, open, depth, tell, offset, base64Coding)
-	}
-	// Hexadecimal and base32 have no signs: a path or a name may surround them.
+}
+
+// segments decodes the parts of a run that are hexadecimal or base32, which
+// have no signs: a path or a name may surround them.
+func (w *sweep) segments(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
 	for at := begin; at < end && !w.over; at++ {
 		stop := at
 		for stop < end && (fold[text[stop]] != 0 || text[stop] == '\n' || text[stop] == '\r') {
 			stop++
 		}
 		if stop-at >= minRun {
-			w.segment(text, at, stop, open && stop == end, depth, tell)
+			partial := open && stop == end
+			kind := classify(text[at:stop])
+			if kind.hex {
+				w.decoded(text, at, stop, partial, depth, tell, 0, hexCoding)
+				w.decoded(text, at, stop, partial, depth, tell, 1, hexCoding)
+			}
+			if kind.base32 {
+				w.decoded(text, at, stop, partial, depth, tell, 0, base32Coding)
+			}
 		}
 		at = stop
 	}
 }
 
-// segment decodes letters and digits alone.
-func (w *sweep) segment(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
-	kind := classify(text[begin:end])
-	if kind.hex {
-		for offset := range 2 {
-			w.decoded(text, begin, end, open, depth, tell, offset, hexCoding)
-		}
-	}
-	if kind.base32 {
-		w.decoded(text, begin, end, open, depth, tell, 0, base32Coding)
-	}
-}
-
-type runKind struct{ hex, base32 bool }
+// runKind tells what a run can be; numbers tells whether it is more than
+// letters and the signs of paths and names.
+type runKind struct{ hex, base32, numbers bool }
 
 func classify(run []byte) runKind {
-	kind := runKind{true, true}
+	var all, any uint8 = isHex | isBase32, 0
 	for _, c := range run {
-		kind.hex = kind.hex && (hexValue[c] != 0xff || c == '\n' || c == '\r')
-		kind.base32 = kind.base32 && (base32Value[c] != 0xff || c == '\n' || c == '\r')
-		if !kind.hex && !kind.base32 {
-			break
+		all &= runClass[c]
+		any |= runClass[c]
+	}
+	return runKind{all&isHex != 0, all&isBase32 != 0, any&isNumber != 0}
+}
+
+const (
+	isHex uint8 = 1 << iota
+	isBase32
+	isNumber
+)
+
+var runClass = func() (table [256]uint8) {
+	for i := range table {
+		c := byte(i)
+		if hexValue[c] != 0xff || c == '\n' || c == '\r' {
+			table[c] |= isHex
+		}
+		if base32Value[c] != 0xff || c == '\n' || c == '\r' {
+			table[c] |= isBase32
+		}
+		if c >= '0' && c <= '9' || c == '+' {
+			table[c] |= isNumber
 		}
 	}
-	return kind
-}
+	return table
+}()
 
 // coding is how characters of a run become bytes.
 type coding struct {
@@ -154,20 +184,26 @@ var (
 	hexCoding    = coding{hexValue, 4}
 )
 
-// decoded scans what a run gives when decoding begins offset characters in.
-func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell func(hit) bool, offset int, c coding) {
-	if w.over || begin+offset >= end {
-		return
-	}
-	buf := &w.tables[depth].text
-	before := max(0, begin-lead)
-	head := begin - before
-	out := append((*buf)[:0], text[before:begin]...)
+// decode appends what characters give to out, passing over line breaks.
+func (c coding) decode(out, characters []byte) []byte {
 	acc, have := uint32(0), 0
-	for _, character := range text[begin+offset : end] {
-		v := c.values[character]
+	for i := 0; i < len(characters); i++ {
+		if c.bits == 6 && have == 0 {
+			for ; i+4 <= len(characters); i += 4 {
+				v0, v1 := c.values[characters[i]], c.values[characters[i+1]]
+				v2, v3 := c.values[characters[i+2]], c.values[characters[i+3]]
+				if (v0|v1|v2|v3)&0x80 != 0 {
+					break
+				}
+				out = append(out, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
+			}
+			if i == len(characters) {
+				break
+			}
+		}
+		v := c.values[characters[i]]
 		if v == 0xff {
-			continue // a line break
+			continue
 		}
 		acc = acc<<c.bits | uint32(v)
 		if have += c.bits; have >= 8 {
@@ -175,6 +211,34 @@ func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell 
 			out = append(out, byte(acc>>have))
 		}
 	}
+	return out
+}
+
+// promising tells whether a part of a run gives text; it looks at its
+// beginning, middle and end.
+func (c coding) promising(run []byte) bool {
+	var buf [sample]byte
+	for _, at := range []int{0, (len(run) - sample) / 2 &^ 7, (len(run) - sample) &^ 7} {
+		if printable(c.decode(buf[:0], run[at:at+sample])) {
+			return true
+		}
+	}
+	return false
+}
+
+// decoded scans what a run gives when decoding begins offset characters in.
+func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell func(hit) bool, offset int, c coding) {
+	if w.over || begin+offset >= end {
+		return
+	}
+	run := text[begin+offset : end]
+	if offset > 0 && len(run) >= 2*sample && !c.promising(run) {
+		return
+	}
+	buf := &w.tables[depth].text
+	before := max(0, begin-lead)
+	head := begin - before
+	out := c.decode(append((*buf)[:0], text[before:begin]...), run)
 	bytesEnd := len(out)
 	*buf = out
 	body := out[head:bytesEnd]
@@ -207,15 +271,16 @@ func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell 
 
 // worthRules tells whether decoded bytes may hold text.
 func worthRules(body []byte, offset int) bool {
-	if len(body) >= 4*minRun && offset == 0 {
-		return true
-	}
-	sample := body[:min(len(body), 4*minRun)]
-	printable := 0
-	for _, c := range sample {
+	return len(body) >= sample && offset == 0 || printable(body[:min(len(body), sample)])
+}
+
+// printable tells whether nearly all bytes are those of text.
+func printable(body []byte) bool {
+	n := 0
+	for _, c := range body {
 		if c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t' {
-			printable++
+			n++
 		}
 	}
-	return printable*8 >= len(sample)*7
+	return n*8 >= len(body)*7
 }

@@ -20,10 +20,11 @@ const (
 
 // words finds where words begin in a text, letters in either case.
 type words struct {
-	begins [1 << wordBits]uint8    // by hash: whether a word may begin so
-	lists  map[uint32][]wordNumber // by beginning
-	heads  map[string]bool         // beginnings of words, for the end of a text
-	length int                     // of the longest word
+	begins [1 << wordBits]uint16 // by hash: the list of words that may begin so, 0 for none
+	lists  [][]wordNumber
+	fourth [1 << wordBits]bool // by hash of four bytes: whether a longer word may begin so
+	heads  map[string]bool     // beginnings of words, for the end of a text
+	length int                 // of the longest word
 }
 
 type wordNumber struct {
@@ -34,12 +35,20 @@ type wordNumber struct {
 // newWords numbers the words by their place in the list; all are lower case
 // and have three bytes or more.
 func newWords(list []string) *words {
-	w := &words{lists: make(map[uint32][]wordNumber), heads: make(map[string]bool)}
+	w := &words{lists: make([][]wordNumber, 1), heads: make(map[string]bool)}
 	for number, word := range list {
-		three := uint32(word[0]) | uint32(word[1])<<8 | uint32(word[2])<<16
-		three |= lowerCase & threeBytes
-		w.begins[wordHash(three)] = 1
-		w.lists[three] = append(w.lists[three], wordNumber{word, number})
+		three := (uint32(word[0]) | uint32(word[1])<<8 | uint32(word[2])<<16) | lowerCase&threeBytes
+		slot := &w.begins[wordHash(three)]
+		if *slot == 0 {
+			*slot = uint16(len(w.lists))
+			w.lists = append(w.lists, nil)
+		}
+		w.lists[*slot] = append(w.lists[*slot], wordNumber{word, number})
+		for c := range 256 {
+			if len(word) == minWord || byte(c) == word[minWord] {
+				w.fourth[wordHash(three|(uint32(c)<<24|lowerCase&^threeBytes))] = true
+			}
+		}
 		for n := minTail; n < len(word); n++ {
 			w.heads[word[:n]] = true
 		}
@@ -64,11 +73,16 @@ func (w *words) find(text []byte, found func(begin, number int)) (open int) {
 			continue
 		}
 		for at := i; at < i+5; at++ {
-			w.check(text, at, found)
+			four := uint32(eight)
+			eight >>= 8
+			if slot := w.begins[wordHash(four&threeBytes)]; slot != 0 && w.fourth[wordHash(four)] {
+				w.check(text, at, slot, found)
+			}
 		}
 	}
 	for ; i+minWord <= len(text); i++ {
-		w.check(text, i, found)
+		three := (uint32(text[i]) | uint32(text[i+1])<<8 | uint32(text[i+2])<<16) | lowerCase&threeBytes
+		w.check(text, i, w.begins[wordHash(three)], found)
 	}
 	for n := min(w.length-1, len(text)); n >= minTail; n-- {
 		if w.heads[string(lower(text[len(text)-n:]))] {
@@ -78,12 +92,8 @@ func (w *words) find(text []byte, found func(begin, number int)) (open int) {
 	return len(text)
 }
 
-func (w *words) check(text []byte, at int, found func(begin, number int)) {
-	three := (uint32(text[at]) | uint32(text[at+1])<<8 | uint32(text[at+2])<<16) | lowerCase&threeBytes
-	if w.begins[wordHash(three)] == 0 {
-		return
-	}
-	for _, candidate := range w.lists[three] {
+func (w *words) check(text []byte, at int, slot uint16, found func(begin, number int)) {
+	for _, candidate := range w.lists[slot] {
 		if equalFold(text[at:], candidate.word) {
 			found(at, candidate.number)
 		}
