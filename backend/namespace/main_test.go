@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -23,21 +24,35 @@ import (
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
+// The test binary also plays the bundle, the agent, and `bottle up`.
 func TestMain(m *testing.M) {
 	namespace.Main()
-	if os.Getenv("TEST_BUNDLE") != "" {
-		runBundle()
-		return
+	switch {
+	case os.Getenv("TEST_BUNDLE") != "":
+		playBundle(os.Getenv("TEST_BUNDLE"))
+	case os.Getenv("TEST_AGENT") != "":
+		playAgent(os.Getenv("TEST_AGENT"))
+	case os.Getenv("TEST_UP") != "":
+		playUp(os.Getenv("TEST_UP"))
+	default:
+		os.Exit(m.Run())
 	}
-	os.Exit(m.Run())
 }
 
-// runBundle is a bundle whose roles answer with their name and the path they
-// were asked for.
-func runBundle() {
-	if os.Getenv("TEST_BUNDLE") == "broken" {
+// playBundle is a bundle whose roles answer with their name and process id, or
+// one that is broken or treacherous.
+func playBundle(kind string) {
+	switch kind {
+	case "broken":
 		fmt.Fprintln(os.Stderr, "no CA certificate")
 		os.Exit(1)
+	case "mortal":
+		time.AfterFunc(50*time.Millisecond, func() { os.Exit(3) })
+	case "leaky":
+		if err := openRoute(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
 	}
 	count, _ := strconv.Atoi(os.Getenv("LISTEN_FDS"))
 	for i, name := range strings.Split(os.Getenv("LISTEN_FDNAMES"), ":") {
@@ -50,44 +65,49 @@ func runBundle() {
 			os.Exit(1)
 		}
 		go http.Serve(listener, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if name == "health" {
-				json.NewEncoder(w).Encode(map[string]any{"ready": true, "roles": map[string]any{}})
-				return
-			}
-			if r.URL.Path == "/secrets" {
+			switch {
+			case name == "health":
+				json.NewEncoder(w).Encode(map[string]any{"ready": kind != "unready", "roles": map[string]any{}})
+			case r.URL.Path == "/env":
 				content, _ := os.ReadFile(os.Getenv("CLAUDE_BOTTLE_SECRETS"))
-				fmt.Fprintf(w, "%s %s", os.Getenv("EGRESS_TOKEN_1"), content)
-				return
+				fmt.Fprintf(w, "%s\n%s", content, strings.Join(os.Environ(), "\n"))
+			default:
+				fmt.Fprintf(w, "%s %d", name, os.Getpid())
 			}
-			fmt.Fprintf(w, "%s %d", name, os.Getpid())
 		}))
 	}
 	select {}
 }
 
-// home is a state home of a test's own.
-func home(t *testing.T) state.Home {
+func self(t *testing.T) string {
 	t.Helper()
-	h := state.Home(t.TempDir())
-	if err := h.Ensure(); err != nil {
-		t.Fatal(err)
-	}
-	return h
-}
-
-func options(t *testing.T, h state.Home) namespace.Options {
-	t.Helper()
-	self, err := os.Executable()
+	path, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	return namespace.Options{Home: h, Sidecars: self, BundleEnv: []string{"TEST_BUNDLE=1"}}
+	return path
 }
 
-// newPlan is a plan for a shell script in a bottle of its own.
-func newPlan(t *testing.T, h state.Home, slug, script string) *plan.Plan {
+// newHome is a state home of a test's own.
+func newHome(t *testing.T) state.Home {
 	t.Helper()
-	dir, err := h.Create(slug)
+	home := state.Home(t.TempDir())
+	if err := home.Ensure(); err != nil {
+		t.Fatal(err)
+	}
+	return home
+}
+
+func newBackend(t *testing.T, home state.Home, bundle string) backend.Backend {
+	t.Helper()
+	return namespace.New(namespace.Options{Home: home, Sidecars: self(t), BundleEnv: []string{"TEST_BUNDLE=" + bundle}})
+}
+
+// newPlan is a plan for a command in a bottle and a workspace of its own. The
+// workspace holds the test binary as "agent".
+func newPlan(t *testing.T, home state.Home, slug string, command ...string) *plan.Plan {
+	t.Helper()
+	dir, err := home.Create(slug)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,35 +116,65 @@ func newPlan(t *testing.T, h state.Home, slug, script string) *plan.Plan {
 		t.Fatal(err)
 	}
 	return &plan.Plan{
-		Slug: slug, Agent: "test", State: dir, Workspace: workspace,
-		Command:  []string{"sh", "-c", script},
+		Slug: slug, Agent: "test", State: dir, Workspace: workspace, Command: command,
 		Daemons:  []string{"egress", "supervise"},
 		AgentEnv: []string{"PATH=/usr/local/bin:/usr/bin:/bin", "HOME=/home/agent"},
-		Limits:   plan.Limits{Pids: 200, MemoryBytes: 512 << 20},
+		Limits:   plan.Limits{Pids: 200, MemoryBytes: 1 << 30},
 	}
 }
 
-// run runs a script as the agent of a new bottle, to its end.
-func run(t *testing.T, script string) (out string, code int) {
-	t.Helper()
-	h := home(t)
-	return runPlan(t, h, newPlan(t, h, "test", script))
-}
+func sh(script string) []string { return []string{"sh", "-c", script} }
 
-func runPlan(t *testing.T, h state.Home, p *plan.Plan) (out string, code int) {
+// addAgent puts the test binary into the workspace, to be run with TEST_AGENT.
+func addAgent(t *testing.T, p *plan.Plan) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
-	defer cancel()
-	var output buffer
-	bottle, err := namespace.New(options(t, h)).Start(ctx, p, backend.Stdio{Out: &output, Err: &output}, nil)
+	content, err := os.ReadFile(self(t))
+	if err == nil {
+		err = os.WriteFile(filepath.Join(p.Workspace, "agent"), content, 0o755)
+	}
 	if err != nil {
 		t.Fatal(err)
 	}
-	code, err = bottle.Wait(ctx)
+}
+
+// start starts a bottle that is ended with the test.
+func start(t *testing.T, home state.Home, p *plan.Plan, s backend.Stdio) backend.Bottle {
+	t.Helper()
+	bottle, err := newBackend(t, home, "good").Start(t.Context(), p, s, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { bottle.Down(context.Background()) })
+	return bottle
+}
+
+// finish runs a plan to its end.
+func finish(t *testing.T, home state.Home, p *plan.Plan, in io.Reader) (out string, code int) {
+	t.Helper()
+	var output buffer
+	bottle := start(t, home, p, backend.Stdio{In: in, Out: &output, Err: &output})
+	code, err := bottle.Wait(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	return output.String(), code
+}
+
+// run runs a script as the agent of a new bottle to its end.
+func run(t *testing.T, script string) (out string, code int) {
+	t.Helper()
+	home := newHome(t)
+	return finish(t, home, newPlan(t, home, "test", sh(script)...), nil)
+}
+
+// eventually waits for a condition that must come true soon.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			t.Fatalf("it never came true that %s", what)
+		}
+	}
 }
 
 // buffer is a bytes.Buffer for several writers.
@@ -143,9 +193,4 @@ func (b *buffer) String() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.text.String()
-}
-
-func TestFirst(t *testing.T) {
-	out, code := run(t, `id; pwd; ls -la / /dev /etc /workspace; cat /proc/self/status | grep -E 'Cap|NoNew|Secc'; cat /proc/self/mountinfo; curl -s http://egress:9099/; echo; ps aux; exit 7`)
-	t.Logf("%d\n%s", code, out)
 }
