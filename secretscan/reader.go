@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"runtime"
 	"slices"
 )
 
@@ -30,13 +31,22 @@ func (s *Scanner) Reader(place string, r io.Reader) io.Reader {
 	if s == nil {
 		return r
 	}
-	return &reader{scanner: s, place: place, source: r}
+	return s.reader(place, r, 0)
+}
+
+func (s *Scanner) reader(place string, source io.Reader, depth int) io.Reader {
+	r := &reader{scanner: s, place: place, source: source, depth: depth, inside: new(unpackers)}
+	// A reader that is given up must not leave coroutines behind.
+	runtime.AddCleanup(r, (*unpackers).stop, r.inside)
+	return r
 }
 
 type reader struct {
 	scanner *Scanner
 	place   string
 	source  io.Reader
+	depth   int // how many containers are around
+	inside  *unpackers
 
 	buf     []byte // released context, then released bytes, then held ones
 	next    int    // first byte that was not read from this reader
@@ -74,12 +84,16 @@ func (r *reader) fill() {
 	r.buf = slices.Grow(r.buf, chunk)
 	n, err := r.source.Read(r.buf[len(r.buf) : len(r.buf)+chunk])
 	r.buf = r.buf[:len(r.buf)+n]
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.err = err // what is held is not released: its end is not known
+	final := err != nil
+	fresh := r.buf[len(r.buf)-n:]
+	begin := len(r.buf) - n
+	packed, keep := r.inside.push(r.scanner, r.place, r.buf[max(0, begin-context):begin], fresh, r.passed+int64(begin), final, r.depth)
+	if packed != nil {
+		r.err = packed
+		r.inside.stop()
 		return
 	}
-	final := err != nil
-	if fresh := len(r.buf) - r.scanned; !final && fresh*patience < r.scanned-r.safe {
+	if unseen := len(r.buf) - r.scanned; !final && unseen*patience < r.scanned-r.safe {
 		return
 	}
 	var found *Finding
@@ -95,9 +109,13 @@ func (r *reader) fill() {
 		return found == nil
 	})
 	r.scanned = len(r.buf)
+	hold = min(hold, int(keep-r.passed))
 	switch {
 	case found != nil:
 		r.err = found
+		r.inside.stop()
+	case final && !errors.Is(err, io.EOF):
+		r.err = err // what is held is not released: its end is not known
 	case final:
 		r.safe, r.err = len(r.buf), io.EOF
 	default:

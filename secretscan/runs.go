@@ -253,6 +253,9 @@ func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell 
 		}
 		return tell(h)
 	}
+	if offset == 0 {
+		w.unpack(body, open, depth, begin, end, tell)
+	}
 	if !worthRules(body, offset) {
 		// It only can hold a known value in a further encoding.
 		w.scanner.known.scan(body, w.redact, func(h hit) bool {

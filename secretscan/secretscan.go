@@ -134,6 +134,11 @@ func (s *Scanner) Bytes(place string, text []byte) *Finding {
 		}
 		return found == nil
 	})
+	if found == nil {
+		var inside unpackers
+		found, _ = inside.push(s, place, nil, text, 0, true, 0)
+		inside.stop()
+	}
 	return found
 }
 
