@@ -29,7 +29,10 @@ type gate struct {
 	base     string // http://host:port
 }
 
-const secret = "correct-horse-battery-staple"
+const (
+	secret      = "correct-horse-battery-staple"
+	shortSecret = "hunter2-of-the-north" // as long as an object's id
+)
 
 func startGate(t *testing.T, change func(*sshdtest.Server)) *gate {
 	t.Helper()
@@ -65,7 +68,7 @@ func startGateWith(t *testing.T, rules string, change func(*sshdtest.Server), se
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	scanner, err := secretscan.New([]string{secret})
+	scanner, err := secretscan.New([]string{secret, shortSecret})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,6 +136,7 @@ func tryGit(t *testing.T, dir string, args ...string) (string, error) {
 }
 
 func TestFetchIsRelayed(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, nil)
 	for _, version := range []string{"0", "1", "2"} {
 		t.Run("protocol "+version, func(t *testing.T) {
@@ -177,6 +181,7 @@ func TestFetchIsRelayed(t *testing.T) {
 }
 
 func TestFetchTenAtOnce(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, nil)
 	var clones sync.WaitGroup
 	for range 10 {
@@ -191,6 +196,7 @@ func TestFetchTenAtOnce(t *testing.T) {
 }
 
 func TestRefusesWithWords(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, nil)
 	clone := filepath.Join(t.TempDir(), "clone")
 	git(t, "", "clone", "-q", g.url, clone) // the positive control
@@ -214,6 +220,7 @@ func TestRefusesWithWords(t *testing.T) {
 }
 
 func TestSecretInFetchRequestStaysHere(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, nil)
 	post := func(agent string) (int, string) {
 		capabilities := "0014command=ls-refs\n" + fmt.Sprintf("%04xagent=%s", len("agent=")+len(agent)+4, agent) + "00010000"
@@ -239,6 +246,7 @@ func TestSecretInFetchRequestStaysHere(t *testing.T) {
 }
 
 func TestChangedHostKey(t *testing.T) {
+	t.Parallel()
 	other := sshdtest.Start(t)
 	g := startGate(t, func(s *sshdtest.Server) {
 		_, key, _ := strings.Cut(other.HostKey, " ")
@@ -250,6 +258,7 @@ func TestChangedHostKey(t *testing.T) {
 }
 
 func TestUnreadableIdentity(t *testing.T) {
+	t.Parallel()
 	g := startGate(t, func(s *sshdtest.Server) { s.Identity += "-missing" })
 	if out, err := tryGit(t, "", "clone", "-q", g.url, filepath.Join(t.TempDir(), "c")); err == nil || !strings.Contains(out, "identity") {
 		t.Errorf("clone: %v: %s", err, out)

@@ -153,7 +153,7 @@ func (p *push) check(ctx context.Context) (refused []refusal, questions []questi
 	for _, c := range p.request.commands {
 		inspector.text(-1, "the name of a reference", []byte(c.ref))
 	}
-	refused = checkRefs(p.repo.rules, p.request)
+	refused = checkRefs(p.repo.rules, p.request, p.shown)
 	if err := p.readPack(ctx, inspector); err != nil {
 		return append(refused, packRefusal(ctx, err)), nil
 	}
@@ -166,7 +166,7 @@ func (p *push) check(ctx context.Context) (refused []refusal, questions []questi
 		return p.asRefusals(questions), nil
 	}
 	if len(refused) == 0 && len(questions) == 0 && !p.repo.rules.Force {
-		refused = p.objects.checkForce(ctx, p.request)
+		refused = p.objects.checkForce(ctx, p.request, p.shown)
 	}
 	if len(refused) == 0 && p.repo.rules.CIPaths != "allow" {
 		asked := p.ciQuestions(ctx)
@@ -184,6 +184,9 @@ func (p *push) check(ctx context.Context) (refused []refusal, questions []questi
 	}
 	return nil, questions
 }
+
+// shown is a name fit to be shown.
+func (p *push) shown(name string) string { return shownName(name, p.scanner) }
 
 func (p *push) readPack(ctx context.Context, inspector *inspector) (err error) {
 	content := p.spooled.section(p.request.size)

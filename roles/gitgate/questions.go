@@ -10,11 +10,6 @@ import (
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
-// maxRefShown is how many characters of a reference's name are shown.
-const maxRefShown = 200
-
-func shownRef(ref string) string { return proposal.Clean(ref, maxRefShown) }
-
 // clears tells whether the operator let a finding pass, and notes that this
 // push makes use of it.
 func (p *push) clears(f secretscan.Finding) bool {
@@ -53,12 +48,12 @@ func (p *push) ciQuestions(ctx context.Context) []question {
 			continue
 		}
 		for i, path := range changed {
-			changed[i] = shownPath(path, p.scanner)
+			changed[i] = p.shown(path)
 		}
 		questions = append(questions, question{
 			rule:  rule,
 			shown: ruleCI,
-			words: fmt.Sprintf("%s: %s of %s changes %s", ruleCI, short(c.new), shownRef(c.ref), strings.Join(changed, ", ")),
+			words: fmt.Sprintf("%s: %s of %s changes %s", ruleCI, short(c.new), p.shown(c.ref), strings.Join(changed, ", ")),
 		})
 	}
 	return questions

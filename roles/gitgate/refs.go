@@ -30,14 +30,14 @@ type refusal struct {
 }
 
 // checkRefs asks what needs no history: names, deletions, options.
-func checkRefs(rules config.Repo, request *pushRequest) []refusal {
+func checkRefs(rules config.Repo, request *pushRequest, shown func(string) string) []refusal {
 	var refused []refusal
 	for _, c := range request.commands {
 		switch {
 		case !rules.MayPush(c.ref):
-			refused = append(refused, refusal{ruleRef, fmt.Sprintf("%s is not among the references that may be pushed here", shownRef(c.ref))})
+			refused = append(refused, refusal{ruleRef, fmt.Sprintf("%s is not among the references that may be pushed here", shown(c.ref))})
 		case c.deletes() && !rules.Delete:
-			refused = append(refused, refusal{ruleDelete, fmt.Sprintf("%s may not be deleted", shownRef(c.ref))})
+			refused = append(refused, refusal{ruleDelete, fmt.Sprintf("%s may not be deleted", shown(c.ref))})
 		}
 	}
 	if len(request.options) > 0 && !rules.PushOptions {
@@ -48,14 +48,14 @@ func checkRefs(rules config.Repo, request *pushRequest) []refusal {
 
 // checkForce asks whether each update only adds to what the upstream has. What
 // cannot be told counts as a rewrite.
-func (o *objects) checkForce(ctx context.Context, request *pushRequest) []refusal {
+func (o *objects) checkForce(ctx context.Context, request *pushRequest, shown func(string) string) []refusal {
 	var refused []refusal
 	for _, c := range request.commands {
 		if c.creates() || c.deletes() || c.old == c.new {
 			continue
 		}
 		if strings.HasPrefix(c.ref, "refs/tags/") || !o.descends(ctx, c.new, c.old) {
-			refused = append(refused, refusal{ruleForce, fmt.Sprintf("%s would be rewritten", shownRef(c.ref))})
+			refused = append(refused, refusal{ruleForce, fmt.Sprintf("%s would be rewritten", shown(c.ref))})
 		}
 	}
 	return refused

@@ -8,8 +8,8 @@ import (
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
-// maxPathShown is how many characters of a path are shown.
-const maxPathShown = 200
+// maxNameShown is how many characters of a path or reference are shown.
+const maxNameShown = 200
 
 // wordsFor says where each secret stands: never the secret, and no name that
 // holds one.
@@ -50,15 +50,15 @@ func (f found) words(pack *gitpack.Pack, places map[gitpack.ID]place, scanner *s
 	if !located {
 		return fmt.Sprintf("%s in object %s line %d of no commit in the push", f.rule, short(id), f.line)
 	}
-	return fmt.Sprintf("%s in %s line %d of %s", f.rule, shownPath(where.path, scanner), f.line, short(where.commit))
+	return fmt.Sprintf("%s in %s line %d of %s", f.rule, shownName(where.path, scanner), f.line, short(where.commit))
 }
 
-// shownPath is a path fit to be shown.
-func shownPath(path string, scanner *secretscan.Scanner) string {
-	if scanner.Text("path", path) != nil {
-		return "a file whose name holds a secret too"
+// shownName is a path or the name of a reference, fit to be shown.
+func shownName(name string, scanner *secretscan.Scanner) string {
+	if scanner.Text("name", name) != nil {
+		return "(a name that holds a secret)"
 	}
-	return proposal.Clean(path, maxPathShown)
+	return proposal.Clean(name, maxNameShown)
 }
 
 // short is an id as git shows it.
