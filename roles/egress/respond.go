@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
@@ -96,14 +97,21 @@ func (x *exchange) copyBody(response *http.Response) error {
 	buffer := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buffer)
 	flusher := http.NewResponseController(x.w)
+	head := &headTimer{flush: flusher.Flush}
+	timer := time.AfterFunc(headWait, head.expire)
 	for {
 		n, err := response.Body.Read(*buffer)
+		if timer != nil {
+			timer.Stop()
+			head.done()
+			timer = nil
+		}
 		if n > 0 {
 			x.got += int64(n)
 			if _, err := x.w.Write((*buffer)[:n]); err != nil {
 				return err
 			}
-			if err == nil && x.got != response.ContentLength {
+			if x.got != response.ContentLength && err == nil {
 				if err := flusher.Flush(); err != nil {
 					return err
 				}
@@ -116,6 +124,32 @@ func (x *exchange) copyBody(response *http.Response) error {
 			return err
 		}
 	}
+}
+
+// headWait is how long a response's head waits to go together with the first
+// bytes of the body.
+const headWait = time.Millisecond
+
+// headTimer flushes the head of a response whose body does not come.
+type headTimer struct {
+	mu    sync.Mutex
+	flush func() error
+	over  bool
+}
+
+func (h *headTimer) expire() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if !h.over {
+		_ = h.flush()
+	}
+}
+
+// done says that the body came; after it no flush is under way.
+func (h *headTimer) done() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.over = true
 }
 
 // brokenOff ends a response that cannot be completed. It does not return.
