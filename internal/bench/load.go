@@ -176,11 +176,12 @@ func send(ctx context.Context, client *http.Client, method, url string, content 
 		return err
 	}
 	defer response.Body.Close()
+	if response.StatusCode != http.StatusOK {
+		told, _ := io.ReadAll(io.LimitReader(response.Body, 300))
+		return fmt.Errorf("%s %s: %s: %s", method, url, response.Status, told)
+	}
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
 		return err
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("%s %s: %s", method, url, response.Status)
 	}
 	return nil
 }
