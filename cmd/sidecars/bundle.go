@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"path/filepath"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -105,7 +106,15 @@ func (b *bundle) prepare(stderr io.Writer) ([]role, error) {
 	if b.known, err = knownSecrets(b.config); err != nil {
 		return nil, err
 	}
-	if b.scanner, err = secretscan.New(b.known); err != nil {
+	var options []secretscan.Option
+	if len(b.config.roles) > 0 {
+		key, err := fingerprintKey(b.beside("fingerprint.key"))
+		if err != nil {
+			return nil, fmt.Errorf("the folder of CLAUDE_BOTTLE_AUDIT: %w", err)
+		}
+		options = append(options, secretscan.WithKey(key))
+	}
+	if b.scanner, err = secretscan.New(b.known, options...); err != nil {
 		return nil, err
 	}
 	b.log = newLog(stderr, b.config.slug, b.scanner.Redact)
@@ -139,6 +148,12 @@ func (b *bundle) prepare(stderr io.Writer) ([]role, error) {
 }
 
 func (b *bundle) logger(role string) *slog.Logger { return b.log.With("role", role) }
+
+// beside is a file in the folder of the audit chain, the one that the bundle
+// may write to and that outlives it.
+func (b *bundle) beside(name string) string {
+	return filepath.Join(filepath.Dir(b.config.audit), name)
+}
 
 func (b *bundle) serveHealth() error {
 	listeners, err := b.sockets.listen("health", b.config.healthListen, "CLAUDE_BOTTLE_HEALTH_LISTEN")

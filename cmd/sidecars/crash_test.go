@@ -130,7 +130,7 @@ func TestOrphansOfPID1(t *testing.T) {
 	pid := w.waitReady().Roles["pipelock"].PID
 	for crashes := 1; crashes <= 8; crashes++ {
 		w.signal(syscall.SIGUSR1)
-		pid = w.waitPID(pid).Roles["pipelock"].PID
+		w.waitPID(pid)
 		// Only the child's own status tells that it was killed.
 		for _, child := range w.children() {
 			if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)); strings.HasPrefix(string(name), w.standIn.Path) {
@@ -156,5 +156,22 @@ func TestOrphansOfPID1(t *testing.T) {
 	}
 	if deaths != 8 {
 		t.Errorf("%d deaths in the log, want 8", deaths)
+	}
+}
+
+func TestARolesListenersOutliveItsDeath(t *testing.T) {
+	w := newWorld(t, "CLAUDE_BOTTLE_SIDECAR_DAEMONS=pipelock")
+	w.start()
+	w.waitReady()
+	if err := syscall.Kill(w.waitChildren(1)[0], syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	w.waitHealth("a restart", func(r health.Report) bool { return r.Ready && r.Roles["pipelock"].Restarts == 1 })
+	if status, body := get(over(w.path("pipelock.sock")), "http://pipelock/health"); status != 200 {
+		t.Errorf("at the same socket after a death: %d %s", status, body)
+	}
+	w.stop()
+	if _, err := os.Stat(w.path("pipelock.sock")); err == nil {
+		t.Error("the socket is still there after the stop")
 	}
 }

@@ -49,6 +49,7 @@ type config struct {
 	gitGate   struct{ listen, config string }
 	supervise struct {
 		listen, queue string
+		queueSet      bool // said, not defaulted
 		wait          time.Duration
 	}
 }
@@ -118,6 +119,7 @@ func (v variables) parse() (config, error) {
 	c.gitGate.config = v.or("GIT_GATE_CONFIG", "/etc/git-gate/config.yaml")
 
 	c.supervise.listen = v.or("SUPERVISE_LISTEN", "0.0.0.0:9100")
+	c.supervise.queueSet = v["SUPERVISE_QUEUE"] != ""
 	c.supervise.queue = v.or("SUPERVISE_QUEUE", "/run/supervise/queue")
 
 	var err error

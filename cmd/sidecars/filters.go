@@ -94,7 +94,7 @@ func (b *bundle) buildEgress(f *firewall) (role, error) {
 		CAKeyPath:      c.caKey,
 		Tokens:         c.tokens,
 		UpstreamCAPath: c.upstreamCA,
-		GrantsPath:     filepath.Join(filepath.Dir(b.config.audit), "grants.json"),
+		GrantsPath:     b.beside("grants.json"),
 		Scanner:        b.scanner,
 		Audit:          b.audit,
 		Health:         b.health.Role(egressRole),

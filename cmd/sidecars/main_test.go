@@ -182,11 +182,6 @@ func (p *bundleProcess) waitReady() health.Report {
 	return p.waitHealth("ready", func(r health.Report) bool { return r.Ready })
 }
 
-func (p *bundleProcess) waitLog(part string) {
-	p.t.Helper()
-	p.wait("log line with "+part, func() bool { return strings.Contains(p.log.String(), part) }, p.log.String)
-}
-
 func (p *bundleProcess) wait(what string, done func() bool, last func() string) {
 	p.t.Helper()
 	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {

@@ -1,8 +1,13 @@
 package main
 
 import (
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"net"
+	"net/http"
 	"os"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/roles/gitgate"
@@ -47,10 +52,22 @@ func (b *bundle) buildGitGate() (role, error) {
 	if err != nil {
 		return role{}, err
 	}
+	queue := ""
+	if b.config.selected(superviseRole) || b.config.supervise.queueSet {
+		queue = b.config.supervise.queue
+	}
+	client, err := gitClient(b.config.egress.upstreamCA)
+	if err != nil {
+		return role{}, err
+	}
 	gate, err := gitgate.New(gitgate.Config{
 		Listeners:  listeners,
 		ConfigPath: b.config.gitGate.config,
 		Tokens:     b.config.egress.tokens,
+		HTTPClient: client,
+		Slug:       b.config.slug,
+		Queue:      queue,
+		SpoolDir:   b.runDir,
 		Scanner:    b.scanner,
 		Audit:      b.audit,
 		Health:     b.health.Role(gitGateRole),
@@ -60,6 +77,33 @@ func (b *bundle) buildGitGate() (role, error) {
 		return role{}, err
 	}
 	return role{run: gate.Run, listeners: lasting}, nil
+}
+
+// gitClient reaches HTTPS upstreams whose roots are not all the system's; nil
+// when they are.
+func gitClient(extraRoots string) (*http.Client, error) {
+	if extraRoots == "" {
+		return nil, nil
+	}
+	pem, err := os.ReadFile(extraRoots)
+	if err != nil {
+		return nil, fmt.Errorf("EGRESS_UPSTREAM_CA: %w", err)
+	}
+	roots, err := x509.SystemCertPool()
+	if err != nil {
+		return nil, fmt.Errorf("the system's trusted roots: %w", err)
+	}
+	if !roots.AppendCertsFromPEM(pem) {
+		return nil, fmt.Errorf("EGRESS_UPSTREAM_CA: %s holds no certificate in PEM", extraRoots)
+	}
+	return &http.Client{
+		Transport: &http.Transport{
+			TLSClientConfig:     &tls.Config{RootCAs: roots},
+			ForceAttemptHTTP2:   true,
+			TLSHandshakeTimeout: 10 * time.Second,
+		},
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}, nil
 }
 
 func (b *bundle) buildSupervise() (role, error) {

@@ -87,8 +87,8 @@ func TestAHundredUSR1UnderLoad(t *testing.T) {
 	if len(failed) > 0 || total == 0 {
 		t.Errorf("%d of %d requests failed: %.5q", len(failed), total, failed)
 	}
-	w.works()
 	w.waitChildren(1)
+	w.works()
 	report := w.waitReady().Roles["pipelock"]
 	if report.Restarts != 0 || report.Generation < 2 {
 		t.Errorf("pipelock: %+v", report)
