@@ -47,6 +47,7 @@ type exchange struct {
 
 	// Of scan.
 	scanner *secretscan.Scanner
+	key     socketKey
 	body    *outBody // nil = none
 
 	// Of inject.

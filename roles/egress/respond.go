@@ -70,7 +70,9 @@ func (x *exchange) unreadable(response *http.Response) string {
 	if x.echoed(response.Header) {
 		return reasonEcho
 	}
-	response.Body = &searched{x.token.scanner.Reader("response", response.Body), response.Body}
+	if response.StatusCode != http.StatusSwitchingProtocols {
+		response.Body = &searched{x.token.scanner.Reader("response", response.Body), response.Body}
+	}
 	return ""
 }
 

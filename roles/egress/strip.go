@@ -19,6 +19,7 @@ func strip(x *exchange) *policy.Decision {
 	if x.webSocket {
 		// Without extensions every frame can be read.
 		h.Del("Sec-Websocket-Extensions")
+		x.key.replace(h)
 	}
 	if x.route.Auth != nil {
 		// The response must be readable as it passes, and whole.

@@ -2,6 +2,9 @@ package egress
 
 import (
 	"bufio"
+	"crypto/rand"
+	"crypto/sha1"
+	"encoding/base64"
 	"errors"
 	"io"
 	"net"
@@ -16,7 +19,7 @@ import (
 // a credential the origin's frames are searched for it.
 func (x *exchange) switchProtocols(response *http.Response) {
 	origin, ok := response.Body.(io.ReadWriteCloser)
-	if !ok || !x.webSocket || response.Header.Get("Sec-Websocket-Extensions") != "" {
+	if !ok || !x.webSocket || response.Header.Get("Sec-Websocket-Extensions") != "" || !x.key.answer(response.Header) {
 		x.status = http.StatusBadGateway
 		x.conclude("failed", reasonProtocol)
 		upstreamTrouble(x.w, x.status, x.authority.Host.String(), reasonProtocol)
@@ -70,6 +73,46 @@ func (x *exchange) switchProtocols(response *http.Response) {
 	x.conclude(allowed, "")
 }
 
+// socketKey is the nonce of a change to WebSocket, RFC 6455, section 4.1. The
+// agent's stays here: the origin is sent one of egress's own, so that it
+// carries nothing out.
+type socketKey struct{ agents, own string }
+
+const (
+	keyHeader    = "Sec-Websocket-Key"
+	acceptHeader = "Sec-Websocket-Accept"
+)
+
+// take remembers the agent's key and removes it.
+func (k *socketKey) take(h http.Header) {
+	k.agents = h.Get(keyHeader)
+	h.Del(keyHeader)
+}
+
+// replace puts a key of our own in.
+func (k *socketKey) replace(h http.Header) {
+	nonce := make([]byte, 16)
+	_, _ = rand.Read(nonce) // never fails
+	k.own = base64.StdEncoding.EncodeToString(nonce)
+	h.Set(keyHeader, k.own)
+}
+
+// answer checks the origin's answer to our key and makes it that to the
+// agent's.
+func (k *socketKey) answer(h http.Header) bool {
+	if h.Get(acceptHeader) != acceptKey(k.own) {
+		return false
+	}
+	h.Set(acceptHeader, acceptKey(k.agents))
+	return true
+}
+
+// acceptKey is the answer to a key, RFC 6455, section 4.2.2.
+func acceptKey(key string) string {
+	sum := sha1.Sum([]byte(key + "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 const reasonProtocol = "the origin changed the protocol in a way that cannot be followed"
 
 var errEcho = errors.New(reasonEcho)
@@ -84,10 +127,13 @@ func (x *exchange) joinFrames(agent net.Conn, fromAgent *bufio.Reader, origin io
 	toAgent := &frameWriter{w: agent}
 	both.Go(func() {
 		defer origin.Close()
-		outErr = relayFrames(&frameWriter{w: origin, masked: true, count: func(n int) { x.sent.Add(int64(n)) }},
-			&frameReader{r: fromAgent, masked: true}, x.scanner, "websocket message")
+		toOrigin := &frameWriter{w: origin, masked: true, count: func(n int) { x.sent.Add(int64(n)) }}
+		outErr = relayFrames(toOrigin, &frameReader{r: fromAgent, masked: true}, x.scanner, "websocket message")
 		if violates(outErr) {
-			_ = toAgent.violation(outErr)
+			// The close tells the origin that a message it has a part of is
+			// not to be had.
+			_ = toOrigin.close("")
+			_ = toAgent.close("blocked: " + outErr.Error())
 		}
 		_ = agent.Close()
 	})

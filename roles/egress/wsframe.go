@@ -156,9 +156,8 @@ func (f *frameWriter) write(opcode byte, final bool, payload []byte) error {
 	return err
 }
 
-// violation tells the agent why its connection ends.
-func (f *frameWriter) violation(err error) error {
-	reason := "blocked: " + err.Error()
+// close ends the connection for a violation of the policy.
+func (f *frameWriter) close(reason string) error {
 	payload := binary.BigEndian.AppendUint16(nil, closePolicy)
 	return f.write(opClose, true, append(payload, reason[:min(len(reason), maxControl-2)]...))
 }
