@@ -5,16 +5,12 @@ import (
 	"net"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 
 	"golang.org/x/sys/unix"
 )
-
-// nobody is an ordinary user of the host when the tests run as root.
-const nobody = 65534
 
 // ownerOfEnviron tells whom the kernel lets read a process's environment.
 func ownerOfEnviron(t *testing.T, pid int) uint32 {
@@ -28,18 +24,9 @@ func ownerOfEnviron(t *testing.T, pid int) uint32 {
 
 func TestItsMemoryIsItsOwn(t *testing.T) {
 	p := newBundle(t, "CLAUDE_BOTTLE_SIDECAR_DAEMONS=")
+	uid := p.asOrdinaryUser()
 	control := exec.Command("/bin/sleep", "1000")
-	uid := uint32(os.Getuid())
-	if uid == 0 {
-		uid = nobody
-		as := &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-		p.cmd.SysProcAttr, control.SysProcAttr = as, as
-		for _, dir := range []string{p.dir, filepath.Dir(p.dir), filepath.Dir(sidecarsBin)} {
-			if err := os.Chmod(dir, 0o777); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	control.SysProcAttr = p.cmd.SysProcAttr
 	if err := control.Start(); err != nil {
 		t.Fatal(err)
 	}
@@ -62,6 +49,20 @@ func TestItsMemoryIsItsOwn(t *testing.T) {
 		}
 	}
 	p.stop()
+}
+
+// TestTheWholeBundleAsAnOrdinaryUser: a non-dumpable process finds most of its
+// own /proc closed when it is not root's.
+func TestTheWholeBundleAsAnOrdinaryUser(t *testing.T) {
+	w := newWorld(t)
+	w.asOrdinaryUser()
+	w.start()
+	pid := w.waitReady().Roles["pipelock"].PID
+	w.works()
+	w.signal(syscall.SIGUSR1)
+	w.waitPID(pid)
+	w.works()
+	w.stop()
 }
 
 func TestListenersHandedOver(t *testing.T) {

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -111,6 +112,29 @@ func (p *bundleProcess) asPID1() *bundleProcess {
 		GidMappings: []syscall.SysProcIDMap{{HostID: os.Getgid(), Size: 1}},
 	}
 	return p
+}
+
+// asOrdinaryUser makes it run as one, who owns its folder. It returns the user
+// id, which is ours where we are no root.
+func (p *bundleProcess) asOrdinaryUser() uint32 {
+	p.t.Helper()
+	if os.Getuid() != 0 {
+		return uint32(os.Getuid())
+	}
+	const nobody = 65534
+	p.cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	for _, dir := range []string{filepath.Dir(p.dir), filepath.Dir(sidecarsBin)} {
+		if err := os.Chmod(dir, 0o755); err != nil {
+			p.t.Fatal(err)
+		}
+	}
+	err := filepath.WalkDir(p.dir, func(path string, _ os.DirEntry, err error) error {
+		return errors.Join(err, os.Chown(path, nobody, nobody))
+	})
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	return nobody
 }
 
 func (p *bundleProcess) path(name string) string { return filepath.Join(p.dir, name) }
