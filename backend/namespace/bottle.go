@@ -20,8 +20,12 @@ import (
 	"github.com/claude-bottle/claude-bottle/plan"
 )
 
-// downGrace is how long the agent has to end by itself at Down.
-const downGrace = 2 * time.Second
+// How long the agent has to end by itself at Down, and how long before it also
+// gets the signal of a terminal's end, because shells ignore the first.
+const (
+	downGrace    = 2 * time.Second
+	downPatience = downGrace / 4
+)
 
 // bottle is a running bottle in the process that started it.
 type bottle struct {
@@ -33,6 +37,7 @@ type bottle struct {
 	keeper  *keeper
 	thread  *thread
 	cgroups cgroups
+	limits  plan.Limits // of each process, where there are no control groups
 	guest   *guest
 	bundle  *bundle
 	files   []*os.File // kept open for the bundle's successors
@@ -50,7 +55,7 @@ type bottle struct {
 
 // command fills in what every command inside has.
 func (b *bottle) command(argv []string, s backend.Stdio) command {
-	c := command{Argv: argv, Env: agentEnv(b.plan.AgentEnv, s.Terminal), Dir: "/workspace", Terminal: s.Terminal}
+	c := command{Argv: argv, Env: agentEnv(b.plan.AgentEnv, s.Terminal), Dir: "/workspace", Terminal: s.Terminal, Limits: b.limits}
 	select {
 	case c.Size = <-s.Resize:
 	default:
@@ -104,15 +109,21 @@ func lastCode(s *session, otherwise int) int {
 
 // endAgent asks the agent to end.
 func (b *bottle) endAgent() int {
+	grace := time.After(downGrace)
+	hangup := time.After(downPatience)
 	b.guest.signal(b.session, int(unix.SIGTERM))
-	b.guest.signal(b.session, int(unix.SIGHUP)) // what a terminal's end says; shells ignore the other
-	select {
-	case code := <-b.session.exited:
-		return code
-	case <-b.guest.gone:
-	case <-time.After(downGrace):
+	for {
+		select {
+		case code := <-b.session.exited:
+			return code
+		case <-hangup:
+			b.guest.signal(b.session, int(unix.SIGHUP))
+			continue
+		case <-b.guest.gone:
+		case <-grace:
+		}
+		return lastCode(b.session, 128+int(unix.SIGKILL))
 	}
-	return lastCode(b.session, 128+int(unix.SIGKILL))
 }
 
 // teardown ends all there is, in any state of the start, agent first. Errors

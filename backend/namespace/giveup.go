@@ -9,23 +9,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// limitProcess sets the limits that every process of the bottle inherits.
-func limitProcess(to world) error {
-	limits := map[int]uint64{unix.RLIMIT_CORE: 0}
-	if to.MaxProcesses > 0 {
-		limits[unix.RLIMIT_NPROC] = to.MaxProcesses
-	}
-	if to.MaxData > 0 {
-		limits[unix.RLIMIT_DATA] = to.MaxData
-	}
-	for resource, most := range limits {
-		if err := unix.Setrlimit(resource, &unix.Rlimit{Cur: most, Max: most}); err != nil {
-			return fmt.Errorf("set resource limit %d: %w", resource, err)
-		}
-	}
-	return nil
-}
-
 // becomeResident gives up everything that building the world needed, for good,
 // and executes this program's second life. It returns only on failure.
 func becomeResident() error {
@@ -37,6 +20,9 @@ func becomeResident() error {
 	_, _, errno := unix.RawSyscall(unix.SYS_KEYCTL, unix.KEYCTL_JOIN_SESSION_KEYRING, 0, 0)
 	if errno != 0 && errno != unix.ENOSYS && errno != unix.EPERM {
 		return fmt.Errorf("start a session keyring: %w", errno)
+	}
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
+		return fmt.Errorf("forbid core files: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
 		return err

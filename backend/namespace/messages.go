@@ -20,9 +20,6 @@ type world struct {
 	// DropGroups is set where the kernel lets the init give up the operator's
 	// supplementary groups, which it does for root.
 	DropGroups bool
-	// MaxProcesses and MaxData are resource limits for where there is no
-	// control group; 0 = none.
-	MaxProcesses, MaxData uint64
 }
 
 // request is what `bottle up` tells the init after that. One field is set.
@@ -40,6 +37,8 @@ type command struct {
 	Dir      string
 	Terminal bool
 	Size     backend.Size
+	// Limits are for where no control group holds the bottle; 0 = none.
+	Limits plan.Limits
 }
 
 // signal for a command's process group.

@@ -151,14 +151,14 @@ func (r *remote) WriteFile(_ context.Context, name string, content []byte) error
 	return writeInput(r.dir, name, content)
 }
 
-// downPatience is how long `bottle up` has to answer before it is ended by
-// force: the agent's grace and the bundle's.
-const downPatience = downGrace + bundleGrace + 3*time.Second
+// upGrace is how long `bottle up` has to answer before it is ended by force: the
+// agent's grace and the bundle's.
+const upGrace = downGrace + bundleGrace + 3*time.Second
 
 // Down implements backend.Bottle. A `bottle up` that does not answer is ended
 // by signals; its children die with it.
 func (r *remote) Down(ctx context.Context) error {
-	patient, cancel := context.WithTimeout(ctx, downPatience)
+	patient, cancel := context.WithTimeout(ctx, upGrace)
 	defer cancel()
 	if w, err := r.ask(question{Down: true}); err == nil {
 		_, _ = r.settle(patient, w)

@@ -156,9 +156,9 @@ func claim(dir state.Dir, agent string) (*keeper, error) {
 		lock.Close()
 		return nil, fmt.Errorf("bottle %s is running already; `bottle down %s` ends it", dir.Slug(), dir.Slug())
 	}
-	if old, err := readRecord(dir); err == nil && len(old.processes()) > 0 {
+	if err := removeLeftovers(dir); err != nil { // of one that was killed
 		lock.Close()
-		return nil, fmt.Errorf("bottle %s was killed and left processes behind; `bottle cleanup` ends them", dir.Slug())
+		return nil, fmt.Errorf("bottle %s was killed before and left things behind: %w", dir.Slug(), err)
 	}
 	k := &keeper{dir: dir, lock: lock, record: record{
 		Slug: dir.Slug(), Agent: agent, State: "starting", Since: time.Now().UTC(), Boot: bootID(), Up: identify(os.Getpid()),

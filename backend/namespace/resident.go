@@ -9,7 +9,6 @@ import (
 	"os"
 	ossignal "os/signal"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -20,8 +19,8 @@ import (
 // capability and under the agent's own system call filter.
 type initProcess struct {
 	wire *wire
-	// mu is held from fork until the child is in running, and while an ended
-	// child is looked up there.
+	// mu is held from fork until the child is in running, and from wait until an
+	// ended one has been looked up there.
 	mu      sync.Mutex
 	running map[int]int // pid → command
 }
@@ -36,8 +35,8 @@ func resident() error {
 	}
 	unix.CloseOnExec(controlFD)
 	// What the agent may send must not end its own bottle; SIGKILL does not
-	// arrive from inside.
-	ossignal.Ignore(unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE)
+	// arrive from inside. Caught, not ignored: commands would inherit that.
+	ossignal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE)
 	w, err := newWire(os.NewFile(controlFD, "control"), maxRequest)
 	if err != nil {
 		return err
@@ -89,10 +88,7 @@ func (p *initProcess) run(c command) error {
 
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	pid, err := syscall.ForkExec(path, c.Argv, &syscall.ProcAttr{
-		Dir: c.Dir, Env: c.Env, Files: streams.inner(),
-		Sys: &syscall.SysProcAttr{Setsid: true, Setctty: c.Terminal, Ctty: 0},
-	})
+	pid, err := fork(path, c, streams.inner())
 	closeAll(streams.innerFiles)
 	if err != nil {
 		return p.wire.send(event{Started: &started{ID: c.ID, Error: fmt.Sprintf("%s: %v", path, err), Code: 126}})
@@ -119,18 +115,15 @@ func (p *initProcess) reap() {
 	ossignal.Notify(ended, unix.SIGCHLD)
 	for range ended {
 		for {
+			p.mu.Lock()
 			var status unix.WaitStatus
 			pid, err := unix.Wait4(-1, &status, unix.WNOHANG, nil)
-			if errors.Is(err, unix.EINTR) {
-				continue
-			}
-			if err != nil || pid <= 0 {
-				break
-			}
-			p.mu.Lock()
 			id, ours := p.running[pid]
 			delete(p.running, pid)
 			p.mu.Unlock()
+			if err != nil || pid <= 0 {
+				break
+			}
 			if ours {
 				_ = p.wire.send(event{Exited: &exited{ID: id, Code: exitCode(status)}})
 			}

@@ -56,10 +56,7 @@ func build(w *wire) error {
 	if err := unix.Sethostname([]byte(to.Slug)); err != nil {
 		return fmt.Errorf("set the host name: %w", err)
 	}
-	if err := buildRoot(to, files); err != nil {
-		return err
-	}
-	return limitProcess(to)
+	return buildRoot(to, files)
 }
 
 // becomeAgent takes the one user that is mapped. Capabilities survive it,

@@ -134,7 +134,7 @@ func (b *bottle) launch() (note string, err error) {
 		to.Workspace, files = "", []*os.File{mount}
 	}
 	if b.cgroups, err = newCgroups(b.plan.Slug, b.plan.Limits); err != nil {
-		to.MaxProcesses, to.MaxData = uint64(max(b.plan.Limits.Pids, 0)), uint64(max(b.plan.Limits.MemoryBytes, 0))
+		b.limits = b.plan.Limits
 		note = "no control group for the limits (" + err.Error() + "); limiting each process instead"
 	}
 	if err := b.keeper.update(func(r *record) { r.Cgroups = b.cgroups }); err != nil {

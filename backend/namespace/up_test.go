@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -81,9 +82,17 @@ func up(t *testing.T, home state.Home, p *plan.Plan) *exec.Cmd {
 // openRoute is what a treacherous bundle does: it goes into the network of the
 // bottle and adds a way out. It needs root.
 func openRoute() error {
-	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", os.Getppid()))
+	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", os.Getppid()))
 	if err != nil {
 		return err
+	}
+	var children []byte
+	for _, path := range tasks {
+		some, err := os.ReadFile(path)
+		if err != nil {
+			return err
+		}
+		children = append(children, some...)
 	}
 	runtime.LockOSThread()
 	for field := range strings.FieldsSeq(string(children)) {
