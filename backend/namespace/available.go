@@ -15,7 +15,7 @@ import (
 // Available implements backend.Backend: it tries the whole of what only the
 // kernel's settings can forbid, in a process that ends at once.
 func (b *Backend) Available(context.Context) error {
-	id, err := identityOf("trial")
+	id, err := identityOf(b.options.Home.Dir("trial"))
 	if err != nil {
 		return err
 	}

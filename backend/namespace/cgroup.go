@@ -3,6 +3,8 @@
 package namespace
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -16,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/state"
 )
 
 // cgroupName is the folder below which all bottles' control groups are, in
@@ -64,15 +67,22 @@ func isCgroup(path string, magic int64) bool {
 	return unix.Statfs(path, &stat) == nil && int64(stat.Type) == magic
 }
 
+// groupName is a bottle's name among those of all homes.
+func groupName(dir state.Dir) string {
+	sum := sha256.Sum256([]byte(dir))
+	return dir.Slug() + "-" + hex.EncodeToString(sum[:4])
+}
+
 // newCgroups makes the bottle's groups with its limits. An error tells why the
 // limits cannot be had this way; then nothing was made.
-func newCgroups(slug string, limits plan.Limits) (cgroups, error) {
+func newCgroups(dir state.Dir, limits plan.Limits) (cgroups, error) {
+	name := groupName(dir)
 	v1, v2 := cgroupBases()
 	var made cgroups
 	var failed []error
 	if len(v1) == 2 {
 		for i, base := range v1 {
-			made = append(made, filepath.Join(base, slug))
+			made = append(made, filepath.Join(base, name))
 			if err := os.MkdirAll(made[i], 0o755); err != nil {
 				_ = made.remove()
 				return nil, err
@@ -88,17 +98,17 @@ func newCgroups(slug string, limits plan.Limits) (cgroups, error) {
 		return made, nil
 	}
 	for _, base := range v2 {
-		if err := makeUnified(base, slug, limits); err != nil {
+		if err := makeUnified(base, name, limits); err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		return cgroups{filepath.Join(base, slug)}, nil
+		return cgroups{filepath.Join(base, name)}, nil
 	}
 	return nil, errors.Join(append(failed, errors.New("no control group with the pids and memory controllers can be made"))...)
 }
 
-// makeUnified makes base and base/slug, with both controllers.
-func makeUnified(base, slug string, limits plan.Limits) (err error) {
+// makeUnified makes base and base/name, with both controllers.
+func makeUnified(base, name string, limits plan.Limits) (err error) {
 	available, err := os.ReadFile(filepath.Join(filepath.Dir(base), "cgroup.subtree_control"))
 	if err != nil {
 		return err
@@ -108,7 +118,7 @@ func makeUnified(base, slug string, limits plan.Limits) (err error) {
 			return fmt.Errorf("%s does not hand down the %s controller", filepath.Dir(base), controller)
 		}
 	}
-	group := filepath.Join(base, slug)
+	group := filepath.Join(base, name)
 	if err := os.MkdirAll(group, 0o755); err != nil {
 		return err
 	}

@@ -106,7 +106,7 @@ func TestKilled(t *testing.T) {
 			if orphans, err = b.Orphans(t.Context()); err != nil || len(orphans) > 0 {
 				t.Errorf("still left: %v %v", orphans, err)
 			}
-			if left := glob(t, "/sys/fs/cgroup/*/claude-bottle/victim"); len(left) > 0 {
+			if left := glob(t, "/sys/fs/cgroup/*/claude-bottle/victim-*"); len(left) > 0 {
 				t.Errorf("control groups left: %v", left)
 			}
 		})

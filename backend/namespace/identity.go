@@ -9,6 +9,8 @@ import (
 	"fmt"
 	"os"
 	"strings"
+
+	"github.com/claude-bottle/claude-bottle/state"
 )
 
 // identity is who a bottle's agent is on the host.
@@ -27,12 +29,12 @@ const (
 )
 
 // identityOf picks the agent's user: the operator, or for root one made from
-// the slug, so that bottles cannot touch each other.
-func identityOf(slug string) (identity, error) {
+// the bottle's folder, so that bottles cannot touch each other.
+func identityOf(dir state.Dir) (identity, error) {
 	if uid := os.Geteuid(); uid != 0 {
 		return identity{uid: uid, gid: os.Getegid()}, nil
 	}
-	sum := sha256.Sum256([]byte(slug))
+	sum := sha256.Sum256([]byte(dir))
 	offset := binary.BigEndian.Uint32(sum[:]) % foreignCount
 	for _, file := range []string{"/proc/self/uid_map", "/proc/self/gid_map"} {
 		content, err := os.ReadFile(file)

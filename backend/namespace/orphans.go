@@ -79,9 +79,13 @@ func (b *Backend) Orphans(context.Context) ([]backend.Orphan, error) {
 			found = append(found, backend.Orphan{Slug: r.Slug, Kind: orphanProcess, Name: fmt.Sprintf("%s %d", name, p.PID)})
 		}
 	}
-	for _, group := range b.groups() {
-		if !owned[group] {
-			found = append(found, backend.Orphan{Slug: filepath.Base(group), Kind: orphanCgroup, Name: group})
+	groups, err := b.groups()
+	if err != nil {
+		return nil, err
+	}
+	for _, o := range groups {
+		if !owned[o.Name] {
+			found = append(found, o)
 		}
 	}
 	for _, r := range records {
@@ -92,23 +96,23 @@ func (b *Backend) Orphans(context.Context) ([]backend.Orphan, error) {
 	return found, nil
 }
 
-// groups are the control groups of bottles that have a folder under this home.
-// Another home's bottles, and their groups, are not ours.
-func (b *Backend) groups() []string {
+// groups are the control groups of this home's bottles.
+func (b *Backend) groups() ([]backend.Orphan, error) {
+	slugs, err := b.options.Home.Slugs()
+	if err != nil {
+		return nil, err
+	}
 	v1, v2 := cgroupBases()
-	var groups []string
+	var found []backend.Orphan
 	for _, base := range append(v1, v2...) {
-		entries, err := os.ReadDir(base)
-		if err != nil {
-			continue
-		}
-		for _, entry := range entries {
-			if entry.IsDir() && b.options.Home.Exists(entry.Name()) {
-				groups = append(groups, filepath.Join(base, entry.Name()))
+		for _, slug := range slugs {
+			group := filepath.Join(base, groupName(b.options.Home.Dir(slug)))
+			if _, err := os.Stat(group); err == nil {
+				found = append(found, backend.Orphan{Slug: slug, Kind: orphanCgroup, Name: group})
 			}
 		}
 	}
-	return groups
+	return found, nil
 }
 
 // Remove implements backend.Backend. It refuses what a live bottle owns.
@@ -125,7 +129,7 @@ func (b *Backend) Remove(_ context.Context, o backend.Orphan) error {
 	case orphanProcess:
 		return killProcesses(r)
 	case orphanCgroup:
-		return removeGroup(o)
+		return removeGroup(o, dir)
 	case orphanState:
 		return removeRecord(dir)
 	}
@@ -160,8 +164,8 @@ func killProcesses(r record) error {
 }
 
 // removeGroup kills what is left in a control group and removes it.
-func removeGroup(o backend.Orphan) error {
-	if filepath.Base(o.Name) != o.Slug || filepath.Base(filepath.Dir(o.Name)) != cgroupName || !strings.HasPrefix(o.Name, cgroupRoot+"/") {
+func removeGroup(o backend.Orphan, dir state.Dir) error {
+	if filepath.Base(o.Name) != groupName(dir) || filepath.Base(filepath.Dir(o.Name)) != cgroupName || !strings.HasPrefix(o.Name, cgroupRoot+"/") {
 		return fmt.Errorf("%s is not a bottle's control group", o.Name)
 	}
 	content, err := os.ReadFile(filepath.Join(o.Name, "cgroup.procs"))

@@ -63,7 +63,7 @@ func (b *Backend) prepare(p *plan.Plan) (*bottle, error) {
 	if info, err := os.Stat(workspace); err != nil || !info.IsDir() {
 		return nil, fmt.Errorf("workspace %s is not a folder", p.Workspace)
 	}
-	id, err := identityOf(p.Slug)
+	id, err := identityOf(p.State)
 	if err != nil {
 		return nil, err
 	}
@@ -133,7 +133,7 @@ func (b *bottle) launch() (note string, err error) {
 		defer mount.Close()
 		to.Workspace, files = "", []*os.File{mount}
 	}
-	if b.cgroups, err = newCgroups(b.plan.Slug, b.plan.Limits); err != nil {
+	if b.cgroups, err = newCgroups(b.plan.State, b.plan.Limits); err != nil {
 		b.limits = b.plan.Limits
 		note = "no control group for the limits (" + err.Error() + "); limiting each process instead"
 	}
