@@ -140,7 +140,7 @@ var ErrLimit = errors.New("a limit was reached")
 type Visitor interface {
 	// Object is the n-th entry of the pack, whole. data is valid until Object
 	// returns.
-	Object(n int, t Type, data []byte) error
+	Object(n int, id ID, t Type, data []byte) error
 	// Blob is a blob of size bytes that is too large to be held. It may
 	// return before the end of content.
 	Blob(n int, size int64, content io.Reader) error
@@ -247,8 +247,8 @@ func (p *Pack) Get(id ID) (Type, []byte, error) {
 // nobody is the Visitor of packs that are only looked up in.
 type nobody struct{}
 
-func (nobody) Object(int, Type, []byte) error   { return nil }
-func (nobody) Blob(int, int64, io.Reader) error { return nil }
+func (nobody) Object(int, ID, Type, []byte) error { return nil }
+func (nobody) Blob(int, int64, io.Reader) error   { return nil }
 
 // patient ends a read when ctx ended.
 type patient struct {

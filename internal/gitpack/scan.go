@@ -242,7 +242,7 @@ func (r *reading) seen(n int32, t Type, data []byte) error {
 	if err := r.register(n, t, sum); err != nil {
 		return err
 	}
-	return r.visit.Object(int(n), t, data)
+	return r.visit.Object(int(n), r.entries[n].id, t, data)
 }
 
 func (r *reading) header(t Type, size int64) hash.Hash {

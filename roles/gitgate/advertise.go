@@ -29,6 +29,9 @@ func (r *Role) advertisePush(w http.ResponseWriter, q *http.Request, repo *repos
 		r.upstreamFailed(w, q, repo, err)
 		return
 	}
+	if !r.allow(w, q, repo, "push-references") {
+		return
+	}
 	w.Header().Set("Content-Type", "application/x-"+receivePack+"-advertisement")
 	w.Header().Set("Cache-Control", "no-cache")
 	lines := pktline.NewEncoder(w)

@@ -114,10 +114,18 @@ func (rules approved) clears(repository string) func(secretscan.Finding) bool {
 // delivered.
 func (a *approvals) use(e proposal.Entry) error {
 	a.mu.Lock()
-	a.used[e.ID]++
+	holds := a.holds(e)
+	if holds {
+		a.used[e.ID]++
+	}
 	a.mu.Unlock()
+	if !holds {
+		return errEnded
+	}
 	return a.deliver(e.ID)
 }
+
+var errEnded = errors.New("the approval has ended")
 
 func (a *approvals) deliver(id string) error {
 	return a.queue.Deliver(id, func(e proposal.Entry) error {

@@ -118,33 +118,34 @@ func union(a, b map[string]gitpack.TreeEntry) map[string]bool {
 
 // ciChanges returns the CI paths at which a command's new commit differs from
 // what the upstream has: of the same reference, or of its HEAD when the
-// reference is new.
+// reference is new. A new reference without any CI path runs nothing.
 func (o *objects) ciChanges(ctx context.Context, c command) []string {
 	if c.deletes() || c.old == c.new {
 		return nil
+	}
+	base, err := c.old, error(nil)
+	if c.creates() {
+		if base, err = o.lookup.head(ctx); err != nil {
+			return []string{"(the upstream's HEAD cannot be read)"}
+		}
+	}
+	var before gitpack.ID
+	if base != "" { // an empty upstream has no HEAD
+		if before, err = o.rootTree(ctx, base); err != nil {
+			return []string{fmt.Sprintf("(%s, which it is compared with, cannot be read)", short(base))}
+		}
 	}
 	after, err := o.rootTree(ctx, c.new)
 	if err != nil {
 		return []string{"(the new commit cannot be read)"}
 	}
-	base := c.old
-	if c.creates() {
-		none := ciComparison{objects: o}
-		if none.walk(ctx, "", after, "", false); len(none.changed) == 0 {
-			return nil // nothing that runs
-		}
-		if base, err = o.lookup.head(ctx); err != nil {
-			return none.changed
-		}
-		if base == "" { // an empty upstream
-			return none.changed
-		}
-	}
-	before, err := o.rootTree(ctx, base)
-	if err != nil {
-		return []string{fmt.Sprintf("(%s, which it changes, cannot be read)", short(base))}
-	}
 	comparison := ciComparison{objects: o}
 	comparison.walk(ctx, before, after, "", false)
+	if c.creates() && before != "" && len(comparison.changed) > 0 {
+		all := ciComparison{objects: o}
+		if all.walk(ctx, "", after, "", false); len(all.changed) == 0 {
+			return nil
+		}
+	}
 	return comparison.changed
 }

@@ -44,7 +44,7 @@ func (r *Role) advertiseFetch(w http.ResponseWriter, q *http.Request, repo *repo
 // fetch relays one request to the upstream and its answer back. What the agent
 // sends is scanned on its way: object ids and capabilities can carry a secret.
 func (r *Role) fetch(w http.ResponseWriter, q *http.Request, repo *repository) {
-	body, err := requestBody(q)
+	body, err := requestBody(q.Header, q.Body)
 	if err != nil {
 		r.refuse(w, q, repo, policy.Malformed, err.Error())
 		return
@@ -105,12 +105,12 @@ func (r *Role) requestFailed(w http.ResponseWriter, q *http.Request, repo *repos
 }
 
 // requestBody is the request's body, unpacked: git compresses long requests.
-func requestBody(q *http.Request) (io.Reader, error) {
-	switch encoding := q.Header.Get("Content-Encoding"); encoding {
+func requestBody(header http.Header, raw io.Reader) (io.Reader, error) {
+	switch encoding := header.Get("Content-Encoding"); encoding {
 	case "", "identity":
-		return q.Body, nil
+		return raw, nil
 	case "gzip", "x-gzip":
-		body, err := gzip.NewReader(q.Body)
+		body, err := gzip.NewReader(raw)
 		if err != nil {
 			return nil, errors.New("the request says it is gzip and is not")
 		}

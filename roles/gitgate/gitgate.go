@@ -28,6 +28,10 @@ import (
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
+// judgedAtOnce is how many pushes are read or compared at a time; each may take
+// the memory of Limits.Pack.
+const judgedAtOnce = 2
+
 // defaultHold is how long a push waits for the operator.
 const defaultHold = 20 * time.Second
 
@@ -89,6 +93,7 @@ type Role struct {
 	spool        *spool
 	limits       Limits
 	approvals    *approvals
+	judging      chan struct{} // one for each push that is read or compared
 
 	scanner *secretscan.Scanner
 	audit   *audit.Log
@@ -102,6 +107,7 @@ type repository struct {
 	rules    config.Repo
 	upstream upstream
 	memory   memory
+	offers   offers
 }
 
 // New reads the configuration. Its errors are ones no restart cures.
@@ -130,6 +136,7 @@ func New(c Config) (*Role, error) {
 	if r.log == nil {
 		r.log = slog.New(slog.DiscardHandler)
 	}
+	r.judging = make(chan struct{}, judgedAtOnce)
 	r.spool = &spool{dir: c.SpoolDir, most: r.limits.PushBytes, mostInAll: r.limits.AllBytes}
 	r.approvals, err = newApprovals(c.Queue, proposal.Options{
 		Slug: c.Slug, Redact: c.Scanner.Redact,

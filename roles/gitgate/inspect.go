@@ -2,6 +2,7 @@ package gitgate
 
 import (
 	"bytes"
+	"context"
 	"errors"
 	"io"
 	"strings"
@@ -60,7 +61,7 @@ func (i *inspector) note(object int, what string, f *secretscan.Finding) {
 }
 
 // Object implements gitpack.Visitor.
-func (i *inspector) Object(n int, t gitpack.Type, data []byte) error {
+func (i *inspector) Object(n int, _ gitpack.ID, t gitpack.Type, data []byte) error {
 	switch t {
 	case gitpack.Tree:
 		entries, err := i.format.TreeEntries(data)
@@ -136,9 +137,9 @@ func names(entries []gitpack.TreeEntry) []byte {
 
 // locate finds, for blobs and trees of the pack, a path and the oldest commit
 // of the pack that holds them.
-func locate(pack *gitpack.Pack, format gitpack.Format, wanted map[gitpack.ID]bool) map[gitpack.ID]place {
+func locate(ctx context.Context, pack *gitpack.Pack, format gitpack.Format, wanted map[gitpack.ID]bool) map[gitpack.ID]place {
 	l := &locator{pack: pack, format: format, wanted: wanted, found: make(map[gitpack.ID]place), seen: make(map[gitpack.ID]bool)}
-	for n := pack.Len() - 1; n >= 0 && len(l.found) < len(wanted); n-- { // git writes the newest first
+	for n := pack.Len() - 1; n >= 0 && len(l.found) < len(wanted) && ctx.Err() == nil; n-- { // git writes the newest first
 		id, t := pack.At(n)
 		if t != gitpack.Commit {
 			continue

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"strings"
+	"sync"
 
 	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 
@@ -20,8 +21,15 @@ type lookup struct {
 	format   gitpack.Format
 	spool    *spool
 	limits   gitpack.Limits
+	memory   *memory
+	offers   *offers
+}
 
-	filters *bool // whether the upstream can leave out files; nil = not known yet
+// offers is what an upstream can do, asked once.
+type offers struct {
+	mu     sync.Mutex
+	known  bool
+	filter bool // it can leave out files
 }
 
 const version2 = "version=2"
@@ -72,18 +80,11 @@ func (l *lookup) head(ctx context.Context) (gitpack.ID, error) {
 }
 
 func (l *lookup) fetch(ctx context.Context, filter string, arguments ...string) (*fetchedPack, error) {
-	if l.filters == nil {
-		raw, err := l.upstream.advertise(ctx, uploadPack, version2)
-		if err != nil {
-			return nil, err
-		}
-		if !bytes.Contains(raw, []byte("version 2\n")) {
-			return nil, errors.New("the upstream does not speak version 2 of git's protocol")
-		}
-		filters := offersFilter(raw)
-		l.filters = &filters
+	filters, err := l.canFilter(ctx)
+	if err != nil {
+		return nil, err
 	}
-	if *l.filters {
+	if filters {
 		arguments = append(arguments, "filter "+filter)
 	}
 	reply, err := l.command(ctx, "fetch", append(arguments, "no-progress", "ofs-delta", "done")...)
@@ -101,6 +102,22 @@ func (l *lookup) fetch(ctx context.Context, filter string, arguments ...string) 
 		return nil, fmt.Errorf("the upstream was asked for what the push is compared with: %w", err)
 	}
 	return &fetchedPack{pack, file}, nil
+}
+
+func (l *lookup) canFilter(ctx context.Context) (bool, error) {
+	l.offers.mu.Lock()
+	defer l.offers.mu.Unlock()
+	if !l.offers.known {
+		raw, err := l.upstream.advertise(ctx, uploadPack, version2)
+		if err != nil {
+			return false, err
+		}
+		if !bytes.Contains(raw, []byte("version 2\n")) {
+			return false, errors.New("the upstream does not speak version 2 of git's protocol")
+		}
+		l.offers.known, l.offers.filter = true, offersFilter(raw)
+	}
+	return l.offers.filter, nil
 }
 
 // offersFilter reads the capability "fetch=shallow … filter …".
@@ -148,7 +165,7 @@ func (l *lookup) receive(ctx context.Context, reply io.Reader, file *spooled) (*
 		case kind == pktFlush && !inPack:
 			return nil, errors.New("it sent none")
 		case kind == pktFlush:
-			return gitpack.Read(ctx, file.file, file.size, l.format, l.limits, nil)
+			return gitpack.Read(ctx, file.file, file.size, l.format, l.limits, l.memory)
 		case !inPack && bytes.HasPrefix(line, []byte("ERR ")):
 			return nil, errors.New("it refused")
 		case !inPack:

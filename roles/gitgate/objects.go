@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync"
+	"slices"
 
 	"github.com/claude-bottle/claude-bottle/internal/gitpack"
 )
@@ -25,6 +25,9 @@ type objects struct {
 	lookup  *lookup
 	fetched []*fetchedPack
 	lookups int
+	// borders are commits that the push builds on and does not hold; nil =
+	// not yet looked for.
+	borders []gitpack.ID
 }
 
 // close gives up what was fetched.
@@ -63,24 +66,56 @@ func (o *objects) fetch(ask func() (*fetchedPack, error)) error {
 		return err
 	}
 	o.fetched = append(o.fetched, fetched)
-	o.memory.keep(fetched.Pack)
 	return nil
 }
 
 // get returns an object's content. For one that is not here the upstream is
-// asked, together with all that belongs to it.
+// asked: first for the commits that the push builds on, then for the object,
+// each together with all that is in it.
 func (o *objects) get(ctx context.Context, id gitpack.ID) (gitpack.Type, []byte, error) {
-	t, data, err := o.local(id)
-	if !errors.Is(err, io.EOF) {
-		return t, data, err
+	o.findBorders()
+	for {
+		t, data, err := o.local(id)
+		if !errors.Is(err, io.EOF) {
+			return t, data, err
+		}
+		wanted := id
+		if len(o.borders) > 0 {
+			wanted, o.borders = o.borders[0], o.borders[1:]
+		}
+		if err := o.fetch(func() (*fetchedPack, error) { return o.lookup.snapshot(ctx, wanted) }); err != nil {
+			return 0, nil, err
+		}
+		if t, data, err = o.local(id); wanted == id && errors.Is(err, io.EOF) {
+			return 0, nil, fmt.Errorf("the upstream did not send %s", id)
+		}
 	}
-	if err := o.fetch(func() (*fetchedPack, error) { return o.lookup.snapshot(ctx, id) }); err != nil {
-		return 0, nil, err
+}
+
+// maxBorders is how many of the commits a push builds on are asked for.
+const maxBorders = 3
+
+func (o *objects) findBorders() {
+	if o.borders != nil || o.pack == nil {
+		return
 	}
-	if t, data, err = o.local(id); errors.Is(err, io.EOF) {
-		err = fmt.Errorf("the upstream did not send %s", id)
+	o.borders = []gitpack.ID{}
+	for n := 0; n < o.pack.Len() && len(o.borders) < maxBorders; n++ {
+		id, t := o.pack.At(n)
+		if t != gitpack.Commit {
+			continue
+		}
+		_, data, err := o.pack.Get(id)
+		if err != nil {
+			continue
+		}
+		_, parents, _ := o.format.CommitLinks(data)
+		for _, parent := range parents {
+			if o.pack.Type(parent) == 0 && !slices.Contains(o.borders, parent) {
+				o.borders = append(o.borders, parent)
+			}
+		}
 	}
-	return t, data, err
 }
 
 // tree returns the entries of a tree.
@@ -119,51 +154,4 @@ func (o *objects) rootTree(ctx context.Context, id gitpack.ID) (gitpack.ID, erro
 		}
 	}
 	return "", errors.New("a tag of a tag of a tag, and so on")
-}
-
-// memory keeps commits and trees that the upstream has, so that it need not be
-// asked again. Their ids were computed from their content, so they never get
-// old.
-type memory struct {
-	mu    sync.Mutex
-	known map[gitpack.ID]known
-	size  int64
-}
-
-type known struct {
-	t    gitpack.Type
-	data []byte
-}
-
-const (
-	// memorySize is when a memory is emptied; memoryObject, what is too large
-	// for it.
-	memorySize   = 16 << 20
-	memoryObject = 1 << 20
-)
-
-func (m *memory) get(id gitpack.ID) (known, bool) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	k, ok := m.known[id]
-	return k, ok
-}
-
-// keep remembers the commits and trees of a pack.
-func (m *memory) keep(pack *gitpack.Pack) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	for n := range pack.Len() {
-		id, t := pack.At(n)
-		if _, ok := m.known[id]; ok || t != gitpack.Commit && t != gitpack.Tree {
-			continue
-		}
-		if _, data, err := pack.Get(id); err == nil && len(data) <= memoryObject {
-			if m.size > memorySize || m.known == nil {
-				m.known, m.size = make(map[gitpack.ID]known), 0
-			}
-			m.known[id] = known{t, data}
-			m.size += int64(len(data))
-		}
-	}
 }

@@ -21,9 +21,9 @@ func (p *push) clears(f secretscan.Finding) bool {
 }
 
 // secretQuestions asks whether what was found is harmless.
-func (p *push) secretQuestions(finds []found) []question {
+func (p *push) secretQuestions(ctx context.Context, finds []found) []question {
 	var questions []question
-	for i, words := range wordsFor(finds, p.pack, p.request.format, p.scanner) {
+	for i, words := range wordsFor(ctx, finds, p.pack, p.request.format, p.scanner) {
 		questions = append(questions, question{
 			rule:  proposal.PushRule{Repository: p.repo.name, Rule: finds[i].rule, Fingerprint: finds[i].fingerprint},
 			shown: policy.Secret,
@@ -35,10 +35,10 @@ func (p *push) secretQuestions(finds []found) []question {
 
 // ciQuestions asks about each reference whose new commit changes what a forge
 // runs, unless exactly that is approved.
-func (p *push) ciQuestions(ctx context.Context) []question {
+func (p *push) ciQuestions(ctx context.Context, o *objects) []question {
 	var questions []question
 	for _, c := range p.request.commands {
-		changed := p.objects.ciChanges(ctx, c)
+		changed := o.ciChanges(ctx, c)
 		if len(changed) == 0 {
 			continue
 		}
@@ -59,7 +59,7 @@ func (p *push) ciQuestions(ctx context.Context) []question {
 	return questions
 }
 
-func (p *push) asRefusals(questions []question) []refusal {
+func asRefusals(questions []question) []refusal {
 	var refused []refusal
 	for _, q := range questions {
 		refused = append(refused, refusal{q.shown, q.words})

@@ -38,9 +38,11 @@ func (u *sshUpstream) advertise(ctx context.Context, service, protocol string) (
 	if err != nil {
 		return nil, fmt.Errorf("%s did not advertise the repository %s: %w", u.address, u.path, err)
 	}
-	// A flush is how a client says that it wants nothing.
+	// A flush is how a client says that it wants nothing. The upstream may be
+	// gone before it hears that.
 	_, _ = io.WriteString(p.in, "0000")
-	return advertisement, p.in.Close()
+	_ = p.in.Close()
+	return advertisement, nil
 }
 
 func (u *sshUpstream) request(ctx context.Context, service, protocol string, body io.Reader) (io.ReadCloser, error) {

@@ -1,6 +1,7 @@
 package gitgate
 
 import (
+	"context"
 	"fmt"
 
 	"github.com/claude-bottle/claude-bottle/internal/gitpack"
@@ -13,7 +14,7 @@ const maxNameShown = 200
 
 // wordsFor says where each secret stands: never the secret, and no name that
 // holds one.
-func wordsFor(finds []found, pack *gitpack.Pack, format gitpack.Format, scanner *secretscan.Scanner) []string {
+func wordsFor(ctx context.Context, finds []found, pack *gitpack.Pack, format gitpack.Format, scanner *secretscan.Scanner) []string {
 	wanted := make(map[gitpack.ID]bool)
 	for _, f := range finds {
 		if f.object >= 0 {
@@ -23,7 +24,7 @@ func wordsFor(finds []found, pack *gitpack.Pack, format gitpack.Format, scanner 
 	}
 	var places map[gitpack.ID]place
 	if pack != nil {
-		places = locate(pack, format, wanted)
+		places = locate(ctx, pack, format, wanted)
 	}
 	words := make([]string, len(finds))
 	for i, f := range finds {
