@@ -16,6 +16,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"testing"
@@ -95,6 +96,7 @@ type lab struct {
 	roots  *x509.CertPool
 	health *health.Role
 	dir    string
+	stop   func() // ends Run
 
 	mu      sync.Mutex
 	names   map[string][]string // what the resolver knows
@@ -168,12 +170,16 @@ func newLab(t testing.TB, routes string, options ...func(*Config)) *lab {
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
 	go func() { done <- l.role.Run(ctx) }()
-	t.Cleanup(func() {
+	l.stop = sync.OnceFunc(func() {
 		cancel()
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
 	})
+	t.Cleanup(l.stop)
+	for l.health.Report().State != health.Ready {
+		runtime.Gosched()
+	}
 	return l
 }
 

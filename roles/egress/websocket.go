@@ -130,10 +130,10 @@ func (x *exchange) joinFrames(agent net.Conn, fromAgent *bufio.Reader, origin io
 		toOrigin := &frameWriter{w: origin, masked: true, count: func(n int) { x.sent.Add(int64(n)) }}
 		outErr = relayFrames(toOrigin, &frameReader{r: fromAgent, masked: true}, x.scanner, "websocket message")
 		if violates(outErr) {
-			// The close tells the origin that a message it has a part of is
+			_ = toAgent.close("blocked: " + outErr.Error())
+			// It tells the origin that a message of which it has a part is
 			// not to be had.
 			_ = toOrigin.close("")
-			_ = toAgent.close("blocked: " + outErr.Error())
 		}
 		_ = agent.Close()
 	})
