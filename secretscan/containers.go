@@ -20,7 +20,7 @@ const (
 	// decompressor has not given yet; so much is held back.
 	deflateDelay = 64 << 10
 	// A container may give so much per byte, and so much on top.
-	maxRatio, maxSurplus = 200, 64 << 20
+	maxRatio, maxSurplus = 200, 16 << 20
 	// Bomb is the rule of a container that gives too much to be scanned.
 	Bomb = "compressed-too-far"
 	// zipHeader is the length of a zip entry's header without names.

@@ -29,15 +29,14 @@ func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func
 	}
 	hold = len(text)
 	for at := 0; at < len(text) && !w.over; {
-		first := nextEscape(mark, text, at, final)
+		first, n := nextEscape(mark, text, at, final)
 		if first == len(text) {
 			break
 		}
 		last := first
 		for next := first; next < len(text) && next-last <= 2*near; {
 			last = next
-			n, _ := appendEscape(nil, text[next:])
-			next = nextEscape(mark, text, next+max(n, 1), final)
+			next, n = nextEscape(mark, text, next+max(n, 1), final)
 		}
 		at = min(len(text), last+near)
 		if at == len(text) || len(text)-at < near {
@@ -94,8 +93,9 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 }
 
 // nextEscape is where the next escape of the family begins that may hide a
-// character of a secret; len(text) if there is none.
-func nextEscape(mark byte, text []byte, at int, final bool) int {
+// character of a secret, and its length; len(text) if there is none, and
+// length 0 if it may be one with more text.
+func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
 	var buf [utf8.UTFMax]byte
 	for at < len(text) {
 		i := bytes.IndexByte(text[at:], mark)
@@ -104,12 +104,12 @@ func nextEscape(mark byte, text []byte, at int, final bool) int {
 		}
 		at += i
 		n, stands := appendEscape(buf[:0], text[at:])
-		if n > 0 && hides(text[at:], stands) || !final && openEscape(text[at:]) {
-			return at
+		if n > 0 && hides(text[at:], stands) || n == 0 && !final && openEscape(text[at:]) {
+			return at, n
 		}
 		at += max(n, 1)
 	}
-	return len(text)
+	return len(text), 0
 }
 
 // hides tells of an escape whether secrets may be written with it by chance or

@@ -238,7 +238,7 @@ func TestCleanStreamsComeThroughUnchanged(t *testing.T) {
 		var parts []string
 		for rest := text; rest != ""; {
 			n := min(size, len(rest))
-			if size == 1 && len(text)-len(rest) > 5000 {
+			if size < 10 && len(text)-len(rest) > 500*size {
 				n = len(rest)
 			}
 			parts, rest = append(parts, rest[:n]), rest[n:]

@@ -146,6 +146,9 @@ func classify(run []byte) runKind {
 	for _, c := range run {
 		all &= runClass[c]
 		any |= runClass[c]
+		if all == 0 && any&isNumber != 0 {
+			break
+		}
 	}
 	return runKind{all&isHex != 0, all&isBase32 != 0, any&isNumber != 0}
 }

@@ -9,8 +9,9 @@ const (
 	// minWord is the length of the shortest word, and of the beginnings that
 	// are looked up.
 	minWord = 3
-	// wordBits is the width of the hash of a word's beginning.
-	wordBits = 14
+	// wordBits is the width of the hash of a word's beginning, filterBits that
+	// of the first look at it, whose table must fit the fastest cache.
+	wordBits, filterBits = 14, 13
 	// lowerCase makes letters of four bytes lower case; other characters may
 	// collide, which costs a comparison.
 	lowerCase = 0x20202020
@@ -20,7 +21,8 @@ const (
 
 // words finds where words begin in a text, letters in either case.
 type words struct {
-	begins [1 << wordBits]uint16 // by hash: the list of words that may begin so, 0 for none
+	filter [1 << filterBits]uint8 // by shorter hash: whether a word may begin so
+	begins [1 << wordBits]uint16  // by hash: the list of words that may begin so, 0 for none
 	lists  [][]wordNumber
 	fourth [1 << wordBits]bool // by hash of four bytes: whether a longer word may begin so
 	heads  map[string]bool     // beginnings of words, for the end of a text
@@ -38,6 +40,7 @@ func newWords(list []string) *words {
 	w := &words{lists: make([][]wordNumber, 1), heads: make(map[string]bool)}
 	for number, word := range list {
 		three := (uint32(word[0]) | uint32(word[1])<<8 | uint32(word[2])<<16) | lowerCase&threeBytes
+		w.filter[filterHash(uint64(three))] = 1
 		slot := &w.begins[wordHash(three)]
 		if *slot == 0 {
 			*slot = uint16(len(w.lists))
@@ -57,7 +60,15 @@ func newWords(list []string) *words {
 	return w
 }
 
-func wordHash(three uint32) uint32 { return three * 2654435761 >> (32 - wordBits) }
+// multiplier spreads what is hashed over the upper bits.
+const multiplier = 2654435761
+
+func wordHash(bytes uint32) uint32 { return bytes * multiplier >> (32 - wordBits) }
+
+// filterHash is the hash of the first three bytes for the filter.
+func filterHash(eight uint64) uint32 {
+	return (uint32(eight) << 8) * multiplier >> (32 - filterBits)
+}
 
 // find calls found for every word, in order, and returns where the longest
 // beginning of a word begins that ends the text.
@@ -65,11 +76,8 @@ func (w *words) find(text []byte, found func(begin, number int)) (open int) {
 	i := 0
 	for ; i+8 <= len(text); i += 5 {
 		eight := binary.LittleEndian.Uint64(text[i:]) | lowerCase | lowerCase<<32
-		if w.begins[wordHash(uint32(eight)&threeBytes)]|
-			w.begins[wordHash(uint32(eight>>8)&threeBytes)]|
-			w.begins[wordHash(uint32(eight>>16)&threeBytes)]|
-			w.begins[wordHash(uint32(eight>>24)&threeBytes)]|
-			w.begins[wordHash(uint32(eight>>32)&threeBytes)] == 0 {
+		if w.filter[filterHash(eight)]|w.filter[filterHash(eight>>8)]|w.filter[filterHash(eight>>16)]|
+			w.filter[filterHash(eight>>24)]|w.filter[filterHash(eight>>32)] == 0 {
 			continue
 		}
 		for at := i; at < i+5; at++ {
