@@ -113,13 +113,14 @@ func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
 }
 
 // hides tells of an escape whether secrets may be written with it by chance or
-// on purpose; \n and \" stand in every JSON text and hide nothing.
+// on purpose, or from rules that expect a quote before a value; \n stands in
+// every JSON text and hides nothing.
 func hides(text, stands []byte) bool {
 	if text[0] != '\\' {
 		return stands[0] >= ' ' || stands[0] == 0 // others are no characters of a secret
 	}
 	switch text[1] {
-	case 'u', 'U', 'x', '/':
+	case 'u', 'U', 'x', '/', '"':
 		return true
 	case '\\': // an escape that was escaped itself
 		return len(text) > 2 && bytes.IndexByte([]byte(`uUx/"\`), text[2]) >= 0
