@@ -30,8 +30,8 @@ import (
 // Config of New. Only Listeners, RoutesPath, CACertPath and CAKeyPath must be
 // set.
 type Config struct {
-	// Listeners are the agent's proxy. The role serves them as long as Run
-	// runs and never closes them, so that it can run again.
+	// Listeners are the agent's proxy. Run closes them when it ends; to call
+	// it again they must be such as live on after that.
 	Listeners []net.Listener
 	// PipelockDoor is more of the same for the proxy's legacy address, where
 	// GET /health in origin form is answered by ChildHealth.
@@ -174,7 +174,7 @@ const (
 )
 
 // Run serves until ctx ends, lets requests in flight finish for a moment, and
-// returns nil. It may be called again after it returned.
+// returns nil. It may be called again after it returned, see Listeners.
 func (r *Role) Run(ctx context.Context) error {
 	outer := r.server(http.HandlerFunc(r.serveProxy))
 	inner := r.server(http.HandlerFunc(r.serveTunnelled))
@@ -192,10 +192,10 @@ func (r *Role) Run(ctx context.Context) error {
 	}
 	serve(inner, newInnerListener(r.inner))
 	for _, l := range r.Listeners {
-		serve(outer, &proxyListener{pausing: newPausing(l), role: r})
+		serve(outer, &proxyListener{Listener: l, role: r})
 	}
 	for _, l := range r.PipelockDoor {
-		serve(outer, &proxyListener{pausing: newPausing(l), role: r, door: true})
+		serve(outer, &proxyListener{Listener: l, role: r, door: true})
 	}
 	r.Health.Set(health.Ready)
 	var err error

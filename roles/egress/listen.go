@@ -6,61 +6,17 @@ import (
 	"net"
 	"net/http"
 	"sync"
-	"time"
 )
-
-// pausing keeps its listener open when a server closes it, so that a later
-// server can go on accepting.
-type pausing struct {
-	net.Listener
-	once   sync.Once
-	closed chan struct{}
-}
-
-type deadliner interface{ SetDeadline(time.Time) error }
-
-func newPausing(l net.Listener) *pausing {
-	if d, ok := l.(deadliner); ok {
-		_ = d.SetDeadline(time.Time{})
-	}
-	return &pausing{Listener: l, closed: make(chan struct{})}
-}
-
-// Close ends Accept. A listener that cannot be paused is closed for good.
-func (p *pausing) Close() (err error) {
-	p.once.Do(func() {
-		close(p.closed)
-		if d, ok := p.Listener.(deadliner); ok {
-			err = d.SetDeadline(time.Now())
-		} else {
-			err = p.Listener.Close()
-		}
-	})
-	return err
-}
-
-func (p *pausing) Accept() (net.Conn, error) {
-	conn, err := p.Listener.Accept()
-	select {
-	case <-p.closed:
-		if err == nil {
-			_ = conn.Close()
-		}
-		return nil, net.ErrClosed
-	default:
-		return conn, err
-	}
-}
 
 // proxyListener hands the agent's connections to the outer server.
 type proxyListener struct {
-	*pausing
+	net.Listener
 	role *Role
 	door bool
 }
 
 func (l *proxyListener) Accept() (net.Conn, error) {
-	conn, err := l.pausing.Accept()
+	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}

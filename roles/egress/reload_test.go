@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -270,11 +271,12 @@ func TestGrantThatCannotBeCounted(t *testing.T) {
 	}
 }
 
-// TestRunAgain: after Run returned, the same listeners serve the next Run.
+// TestRunAgain: a role can run again after it died.
 func TestRunAgain(t *testing.T) {
 	l := newLab(t, route("api.test"))
 	l.wantThrough("first run", l.ask("GET", "https://api.test/", ""))
 	l.stop()
+	l.role.Listeners[0] = must(net.Listen("tcp", l.proxy))(t)
 	done := make(chan error, 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	go func() { done <- l.role.Run(ctx) }()
