@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -132,8 +133,11 @@ func proveContainment(ctx context.Context, name string) error {
 		return err
 	}
 	defer os.RemoveAll(dir)
-	home := state.Home(dir)
-	p, err := prepare(ctx, home, upFlags{workspace: dir}, "", []string{"true"}, answers{})
+	home, workspace := state.Home(filepath.Join(dir, "home")), filepath.Join(dir, "workspace")
+	if err := os.Mkdir(workspace, 0o700); err != nil {
+		return err
+	}
+	p, err := prepare(ctx, home, upFlags{workspace: workspace}, "", []string{"true"}, answers{})
 	if err != nil {
 		return err
 	}

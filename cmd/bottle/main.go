@@ -7,6 +7,7 @@ import (
 	"errors"
 	"os"
 
+	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/backend/namespace"
 )
 
@@ -26,6 +27,9 @@ func run() int {
 		return int(code)
 	default:
 		sayError(err)
+		if command, ok := errors.AsType[*backend.CommandError](err); ok {
+			return command.Code
+		}
 		return 1
 	}
 }

@@ -60,7 +60,7 @@ Everything after "--" replaces the command.`
 	flagAgentLog  = "what the agent printed, of a bottle started with -d"
 	flagYes       = "remove without asking"
 	flagKeep      = "keep the demo's folder and print where it is"
-	flagPurge     = "also remove the bottle's state: audit log, queue, routes"
+	flagEnded     = "also the state of bottles that ended in order: audit log, queue, routes"
 )
 
 // A hinted error carries what the user can do about it.
@@ -117,7 +117,10 @@ func errNotATerminal(question string) error {
 	return withHint(fmt.Errorf("%s: there is no terminal to ask at", question), "run it at a terminal, or give the answer as a flag")
 }
 
-const hintStateExists = "choose another --label; \"bottle cleanup\" removes what dead bottles left"
+// notesEnded is what an agent is told whose proposal outlived its bottle.
+const notesEnded = "the bottle ended"
+
+const hintStateExists = "choose another --label; \"bottle cleanup --ended\" removes the state of bottles that ended"
 
 func errTooManyAgents(names []string) error {
 	return withHint(fmt.Errorf("one agent, not %d: %s", len(names), strings.Join(names, " ")), "a command goes after \"--\"")

@@ -91,8 +91,11 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 			return err
 		}
 	}
+	if err := recordStart(home, p); err != nil {
+		return err
+	}
 	code, err := runForeground(ctx, b, p)
-	if err != nil {
+	if err := errors.Join(err, recordEnd(home, p, code)); err != nil {
 		return err
 	}
 	sayChanged(before.changes())
