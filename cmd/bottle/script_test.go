@@ -49,6 +49,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", programs+":"+os.Getenv("PATH"))
 			env.Setenv("CLAUDE_BOTTLE_HOME", filepath.Join(env.WorkDir, "home"))
 			env.Setenv("TERM", "xterm")
+			env.Setenv("GORACE", "atexit_sleep_ms=0") // by default each program waits a second at its end
 			env.Cd = filepath.Join(env.WorkDir, "project")
 			return errors.Join(
 				os.MkdirAll(env.Cd, 0o700),
