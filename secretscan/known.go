@@ -96,11 +96,14 @@ func hexForm(value string) []string { return []string{fmt.Sprintf("%x", value)} 
 // scan reports known values in text and returns the position from which on
 // more text could make one. Fragments are added up over the calls, or, with
 // longAlone, reported each by itself when they are long.
-func (k *known) scan(text []byte, longAlone bool, report func(hit) bool) (hold int) {
+func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) (hold int) {
 	if k == nil {
 		return len(text)
 	}
-	hold = k.forms.tail(text)
+	hold = len(text)
+	if !final {
+		hold = k.forms.tail(text)
+	}
 	skip := 0 // fragments before it were already extended over it
 	k.forms.find(text, func(at int, candidates []pattern) bool {
 		for _, p := range candidates {

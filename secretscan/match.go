@@ -32,7 +32,7 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 		w.spots = make([]spots, len(rs.list))
 	}
 	var used []int
-	hold = rs.words.find(text, func(begin, number int) {
+	rs.words.find(text, func(begin, number int) {
 		for _, use := range rs.uses[number] {
 			s := &w.spots[use.rule]
 			if len(s.at) == 0 && !s.anywhere {
@@ -45,6 +45,10 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 			}
 		}
 	})
+	hold = len(text)
+	if !final {
+		hold = rs.words.tail(text)
+	}
 	for _, number := range used {
 		s := &w.spots[number]
 		if !w.over {

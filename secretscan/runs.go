@@ -261,7 +261,7 @@ func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell 
 	}
 	if !worthRules(body, offset) {
 		// It only can hold a known value in a further encoding.
-		w.scanner.known.scan(body, w.redact, func(h hit) bool {
+		w.scanner.known.scan(body, true, w.redact, func(h hit) bool {
 			h.begin, h.end = h.begin+head, h.end+head
 			return mapped(h)
 		})

@@ -42,7 +42,7 @@ func (w *sweep) tell(h hit) bool {
 // the position from which on text must be seen again together with what
 // follows, because a secret may have begun there.
 func (w *sweep) scan(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
-	hold = w.scanner.known.scan(text, w.redact, tell)
+	hold = w.scanner.known.scan(text, final, w.redact, tell)
 	if !w.over {
 		w.folded = w.scanner.known.scanFolded(text, w.folded, tell)
 	}

@@ -70,9 +70,8 @@ func filterHash(eight uint64) uint32 {
 	return (uint32(eight) << 8) * multiplier >> (32 - filterBits)
 }
 
-// find calls found for every word, in order, and returns where the longest
-// beginning of a word begins that ends the text.
-func (w *words) find(text []byte, found func(begin, number int)) (open int) {
+// find calls found for every word, in order.
+func (w *words) find(text []byte, found func(begin, number int)) {
 	i := 0
 	for ; i+8 <= len(text); i += 5 {
 		eight := binary.LittleEndian.Uint64(text[i:]) | lowerCase | lowerCase<<32
@@ -92,8 +91,14 @@ func (w *words) find(text []byte, found func(begin, number int)) (open int) {
 		three := (uint32(text[i]) | uint32(text[i+1])<<8 | uint32(text[i+2])<<16) | lowerCase&threeBytes
 		w.check(text, i, w.begins[wordHash(three)], found)
 	}
-	for n := min(w.length-1, len(text)); n >= minTail; n-- {
-		if w.heads[string(lower(text[len(text)-n:]))] {
+}
+
+// tail is where the longest beginning of a word begins that ends the text;
+// len(text) if there is none.
+func (w *words) tail(text []byte) int {
+	end := lower(text[max(0, len(text)-w.length+1):])
+	for n := len(end); n >= minTail; n-- {
+		if w.heads[string(end[len(end)-n:])] {
 			return len(text) - n
 		}
 	}
