@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"sync"
 	"time"
 )
@@ -181,7 +182,9 @@ func (l *Log) write(r Record) error {
 	b.records = append(b.records, body)
 	l.queue.Unlock()
 
-	// Whoever comes first writes for all who queued meanwhile.
+	// Whoever comes first writes for all who queued meanwhile; letting others
+	// run first makes that more, where there are others.
+	runtime.Gosched()
 	l.commit.Lock()
 	if !b.written {
 		l.queue.Lock()

@@ -25,8 +25,10 @@ func (l *Log) encode(r Record) ([]byte, error) {
 	}
 	// Without an escape every string stands there as it is, so one look at the
 	// whole says whether any of them needs cleaning.
-	if bytes.IndexByte(body, '\\') < 0 && l.o.Redact(string(body)) == string(body) {
-		return body, nil
+	if bytes.IndexByte(body, '\\') < 0 {
+		if text := string(body); l.o.Redact(text) == text {
+			return body, nil
+		}
 	}
 	return l.render(r, l.o.Redact)
 }
