@@ -21,6 +21,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/net/netutil"
+
 	"github.com/claude-bottle/claude-bottle/audit"
 	"github.com/claude-bottle/claude-bottle/health"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
@@ -167,6 +169,9 @@ const (
 	// drain is how long requests in flight may go on once Run was told to stop.
 	drain = 2 * time.Second
 
+	// maxConnections bounds the agent's connections to a listener; more wait.
+	maxConnections = 1024
+
 	headerTimeout    = 30 * time.Second
 	handshakeTimeout = 15 * time.Second
 	// idleTimeout is how long a connection may lie idle between requests.
@@ -192,10 +197,10 @@ func (r *Role) Run(ctx context.Context) error {
 	}
 	serve(inner, newInnerListener(r.inner))
 	for _, l := range r.Listeners {
-		serve(outer, &proxyListener{Listener: l, role: r})
+		serve(outer, &proxyListener{Listener: netutil.LimitListener(l, maxConnections), role: r})
 	}
 	for _, l := range r.PipelockDoor {
-		serve(outer, &proxyListener{Listener: l, role: r, door: true})
+		serve(outer, &proxyListener{Listener: netutil.LimitListener(l, maxConnections), role: r, door: true})
 	}
 	r.Health.Set(health.Ready)
 	var err error

@@ -65,7 +65,7 @@ func (p *pump) hold(most int, wait time.Duration) error {
 	for total := 0; total < most; {
 		select {
 		case c := <-p.chunks:
-			p.held = append(p.held, c)
+			p.keep(c)
 			total += c.n
 			if c.err != nil {
 				return c.err
@@ -75,6 +75,19 @@ func (p *pump) hold(most int, wait time.Duration) error {
 		}
 	}
 	return nil
+}
+
+// keep holds a chunk, in the one before where it has room: many small ones must
+// not take as many buffers.
+func (p *pump) keep(c chunk) {
+	if i := len(p.held) - 1; i >= 0 && p.held[i].n+c.n <= pumpChunk {
+		last := &p.held[i]
+		copy((*last.buffer)[last.n:], (*c.buffer)[:c.n])
+		last.n, last.err = last.n+c.n, c.err
+		pumpBuffers.Put(c.buffer)
+		return
+	}
+	p.held = append(p.held, c)
 }
 
 func (p *pump) Read(b []byte) (int, error) {

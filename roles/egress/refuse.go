@@ -50,7 +50,8 @@ func (r *Role) redacted(d policy.Decision) policy.Decision {
 // recordBlock records a refusal and logs it.
 func (r *Role) recordBlock(action string, d policy.Decision) error {
 	d = r.redacted(d)
-	r.Log.Warn("refused", "rule", d.Rule, "host", d.Host, "method", d.Method, "path", d.Path, "reason", d.Reason)
+	// The audit log counts repeated refusals, this log would only grow.
+	r.Log.Debug("refused", "rule", d.Rule, "host", d.Host, "method", d.Method, "path", d.Path, "reason", d.Reason)
 	return r.record(action, refused, d, map[string]any{"rule": string(d.Rule), "reason": d.Reason})
 }
 

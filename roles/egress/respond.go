@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/claude-bottle/claude-bottle/policy"
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
@@ -33,8 +34,10 @@ func (x *exchange) respond(response *http.Response) {
 	for name, values := range response.Header {
 		h[name] = values
 	}
-	// It would send the agent to a protocol that cannot leave.
+	// The one would send the agent to a protocol that cannot leave, the other
+	// is ours to say.
 	h.Del("Alt-Svc")
+	h.Del(policy.BlockHeader)
 	announced := slices.Collect(maps.Keys(response.Trailer))
 	if len(announced) > 0 {
 		h["Trailer"] = announced

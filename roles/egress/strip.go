@@ -16,6 +16,11 @@ import (
 func strip(x *exchange) *policy.Decision {
 	h := x.in.Header
 	stripHop(h, x.webSocket)
+	for name := range h {
+		if slices.Contains(overridingHeaders, foldedName(name)) {
+			delete(h, name)
+		}
+	}
 	if x.webSocket {
 		// Without extensions every frame can be read.
 		h.Del("Sec-Websocket-Extensions")
@@ -78,6 +83,14 @@ func stripHop(h http.Header, webSocket bool) {
 	if webSocket {
 		h["Connection"], h["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
 	}
+}
+
+// overridingHeaders make some servers answer another request than the one in
+// the request line, which is the one that was decided on.
+var overridingHeaders = []string{
+	"forwarded", "x-forwarded-host", "x-forwarded-path", "x-forwarded-port", "x-forwarded-prefix", "x-forwarded-proto",
+	"x-forwarded-server", "x-forwarded-uri", "x-host", "x-http-host-override", "x-http-method", "x-http-method-override",
+	"x-method-override", "x-original-host", "x-original-method", "x-original-uri", "x-original-url", "x-rewrite-url",
 }
 
 // credentialHeaders are the headers that services take an account's credential
