@@ -83,7 +83,7 @@ func newCgroups(dir state.Dir, limits plan.Limits) (cgroups, error) {
 	if len(v1) == 2 {
 		for i, base := range v1 {
 			made = append(made, filepath.Join(base, name))
-			if err := os.MkdirAll(made[i], 0o755); err != nil {
+			if err := makeGroup(made[i]); err != nil {
 				_ = made.remove()
 				return nil, err
 			}
@@ -107,6 +107,16 @@ func newCgroups(dir state.Dir, limits plan.Limits) (cgroups, error) {
 	return nil, errors.Join(append(failed, errors.New("no control group with the pids and memory controllers can be made"))...)
 }
 
+// makeGroup makes a group and the one around it, which whoever removes its last
+// group may be removing.
+func makeGroup(group string) error {
+	err := os.MkdirAll(group, 0o755)
+	for try := 0; errors.Is(err, fs.ErrNotExist) && try < 10; try++ {
+		err = os.MkdirAll(group, 0o755)
+	}
+	return err
+}
+
 // makeUnified makes base and base/name, with both controllers.
 func makeUnified(base, name string, limits plan.Limits) (err error) {
 	available, err := os.ReadFile(filepath.Join(filepath.Dir(base), "cgroup.subtree_control"))
@@ -119,7 +129,7 @@ func makeUnified(base, name string, limits plan.Limits) (err error) {
 		}
 	}
 	group := filepath.Join(base, name)
-	if err := os.MkdirAll(group, 0o755); err != nil {
+	if err := makeGroup(group); err != nil {
 		return err
 	}
 	defer func() {

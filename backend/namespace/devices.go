@@ -15,7 +15,7 @@ import (
 // makeDev makes /dev with the few devices that every program may expect. The
 // device files themselves are the host's; nothing else can be made or opened,
 // because every other mount forbids devices.
-func makeDev() error {
+func makeDev(size string) error {
 	if err := os.Mkdir(inside("/dev"), 0o755); err != nil {
 		return err
 	}
@@ -42,7 +42,7 @@ func makeDev() error {
 	if err != nil {
 		return fmt.Errorf("mount /dev/pts: %w", err)
 	}
-	if err := mountTmpfs(inside("/dev/shm"), "mode=1777"); err != nil {
+	if err := mountTmpfs(inside("/dev/shm"), "mode=1777"+size); err != nil {
 		return err
 	}
 	for name, target := range map[string]string{

@@ -20,7 +20,7 @@ import (
 // taken. Patterns as filepath.Match has them.
 var hostEtc = []string{
 	"alternatives", "bash.bashrc", "crypto-policies", "debian_version", "fedora-release", "fonts", "inputrc", "java-*", "ld.so.cache",
-	"ld.so.conf", "ld.so.conf.d", "ld.so.preload", "locale.alias", "locale.conf", "localtime", "lsb-release", "magic", "magic.mime",
+	"ld.so.conf", "ld.so.conf.d", "locale.alias", "locale.conf", "localtime", "lsb-release", "magic", "magic.mime",
 	"mailcap", "manpath.config", "mime.types", "os-release", "perl", "pki/ca-trust", "pki/tls", "protocols", "python*", "rpc", "services",
 	"ssl/certs", "ssl/openssl.cnf", "terminfo", "timezone",
 }

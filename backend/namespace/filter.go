@@ -87,9 +87,11 @@ func filter() ([]bpf.RawInstruction, error) {
 		program = append(program, when(number, fail(unix.ENOSYS))...)
 	}
 	program = append(program, when(unix.SYS_CLONE, argument(0), ifAny(newNamespaces), fail(unix.EPERM), allow)...)
+	program = append(program, when(unix.SYS_SETRLIMIT, argument(0), ifEqual(unix.RLIMIT_CORE), fail(0), allow)...)
 	program = append(program, when(unix.SYS_UNSHARE, argument(0), ifAny(newNamespaces|unix.CLONE_NEWTIME), fail(unix.EPERM), allow)...)
 	program = append(program, when(unix.SYS_IOCTL, argument(1),
 		ifEqual(unix.TIOCSTI), fail(unix.EPERM), ifEqual(unix.TIOCLINUX), fail(unix.EPERM), ifEqual(unix.TIOCSETD), fail(unix.EPERM), allow)...)
+	program = append(program, when(unix.SYS_PRLIMIT64, prlimitRules()...)...)
 	program = append(program, when(unix.SYS_SOCKET, socketRules()...)...)
 	program = append(program, when(unix.SYS_SOCKETPAIR, socketRules()...)...)
 	for _, calls := range []map[uint32]int{modeArguments, archModeArguments} {
@@ -105,6 +107,18 @@ func filter() ([]bpf.RawInstruction, error) {
 		}
 	}
 	return bpf.Assemble(append(program, allow))
+}
+
+// prlimitRules keep the limit of core dumps as it is. Programs that lower it
+// mean to have none; they are told that it worked.
+func prlimitRules() []bpf.Instruction {
+	const newLimit = 2
+	return []bpf.Instruction{
+		argument(1), bpf.JumpIf{Cond: bpf.JumpEqual, Val: unix.RLIMIT_CORE, SkipTrue: 1}, allow,
+		argument(newLimit), bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 3},
+		bpf.LoadAbsolute{Off: offsetArgs + 8*newLimit + 4, Size: 4}, bpf.JumpIf{Cond: bpf.JumpEqual, Val: 0, SkipFalse: 1}, allow,
+		fail(0),
+	}
 }
 
 // socketRules allow the families and protocols that programs speak, and of

@@ -9,6 +9,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// noCore is the RLIMIT_CORE with which the kernel neither writes a core dump nor
+// pipes it to a handler; with 0 it would pipe it.
+const noCore = 1
+
 // becomeResident gives up everything that building the world needed, for good,
 // and executes this program's second life. It returns only on failure.
 func becomeResident() error {
@@ -21,8 +25,10 @@ func becomeResident() error {
 	if errno != 0 && errno != unix.ENOSYS && errno != unix.EPERM {
 		return fmt.Errorf("start a session keyring: %w", errno)
 	}
-	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{}); err != nil {
-		return fmt.Errorf("forbid core files: %w", err)
+	// The host's handler of crashes would read what the agent made crash. Only
+	// this value keeps it from being run, see the filter and core(5).
+	if err := unix.Setrlimit(unix.RLIMIT_CORE, &unix.Rlimit{Cur: noCore, Max: noCore}); err != nil {
+		return fmt.Errorf("forbid core dumps: %w", err)
 	}
 	if err := dropCapabilities(); err != nil {
 		return err

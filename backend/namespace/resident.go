@@ -36,7 +36,7 @@ func resident() error {
 	unix.CloseOnExec(controlFD)
 	// What the agent may send must not end its own bottle; SIGKILL does not
 	// arrive from inside. Caught, not ignored: commands would inherit that.
-	ossignal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGUSR1, unix.SIGUSR2, unix.SIGALRM, unix.SIGPIPE)
+	ossignal.Notify(make(chan os.Signal, 1))
 	w, err := newWire(os.NewFile(controlFD, "control"), maxRequest)
 	if err != nil {
 		return err

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -58,10 +59,12 @@ func buildRoot(to world, files []*os.File) error {
 			return err
 		}
 	}
-	for _, step := range []func() error{makeDev, makeProc, makePrivate, func() error { return makeEtc(to) }} {
-		if err := step(); err != nil {
-			return err
-		}
+	size := ""
+	if to.TmpfsBytes > 0 {
+		size = ",size=" + strconv.FormatInt(to.TmpfsBytes, 10)
+	}
+	if err := errors.Join(makeDev(size), makeProc(), makePrivate(size), makeEtc(to)); err != nil {
+		return err
 	}
 	if err := writeFiles(to.Files); err != nil {
 		return err
@@ -153,8 +156,8 @@ func mountTmpfs(path, options string) error {
 	return nil
 }
 
-// makePrivate makes the folders that belong to the agent alone.
-func makePrivate() error {
+// makePrivate makes the folders that belong to the agent alone, in memory.
+func makePrivate(size string) error {
 	for _, dir := range []string{"/home/agent", "/tmp", "/var/tmp", "/run"} {
 		if err := os.MkdirAll(inside(dir), 0o755); err != nil {
 			return err
@@ -163,7 +166,7 @@ func makePrivate() error {
 		if strings.HasSuffix(dir, "tmp") {
 			mode = "mode=1777"
 		}
-		if err := mountTmpfs(inside(dir), mode); err != nil {
+		if err := mountTmpfs(inside(dir), mode+size); err != nil {
 			return err
 		}
 	}

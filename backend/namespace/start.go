@@ -14,6 +14,7 @@ import (
 	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/containment"
 	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/state"
 )
 
 // Backend runs bottles in namespaces.
@@ -48,11 +49,15 @@ func (b *Backend) Start(ctx context.Context, p *plan.Plan, s backend.Stdio, prog
 		bottle.teardown()
 		return nil, err
 	}
+	context.AfterFunc(ctx, bottle.stop)
 	return bottle, nil
 }
 
 // prepare claims the bottle, before there is anything to undo.
 func (b *Backend) prepare(p *plan.Plan) (*bottle, error) {
+	if err := state.CheckSlug(p.Slug); err != nil {
+		return nil, err
+	}
 	if len(p.Command) == 0 {
 		return nil, errors.New("the plan has no command")
 	}
@@ -60,8 +65,8 @@ func (b *Backend) prepare(p *plan.Plan) (*bottle, error) {
 	if err != nil {
 		return nil, fmt.Errorf("workspace: %w", err)
 	}
-	if info, err := os.Stat(workspace); err != nil || !info.IsDir() {
-		return nil, fmt.Errorf("workspace %s is not a folder", p.Workspace)
+	if err := checkWorkspace(workspace, b.options.Home); err != nil {
+		return nil, err
 	}
 	id, err := identityOf(p.State)
 	if err != nil {
@@ -122,7 +127,8 @@ func (b *bottle) start(ctx context.Context, s backend.Stdio, progress func(strin
 // which limits could not be had.
 func (b *bottle) launch() (note string, err error) {
 	to := world{
-		Slug: b.plan.Slug, Workspace: b.workspace, Listeners: portsOf(b.plan), Files: b.plan.AgentFiles, DropGroups: b.identity.foreign,
+		Slug: b.plan.Slug, Workspace: b.workspace, Listeners: portsOf(b.plan), Files: b.plan.AgentFiles,
+		TmpfsBytes: max(b.plan.Limits.MemoryBytes, 0), DropGroups: b.identity.foreign,
 	}
 	var files []*os.File
 	if b.identity.foreign {
@@ -183,9 +189,16 @@ func (b *bottle) startBundle(listeners []*os.File) error {
 	}
 	b.files = append(b.files, log)
 
+	program, err := bundleProgram(b.options.Sidecars, b.workspace)
+	if err != nil {
+		return err
+	}
+	if program.copy != nil {
+		b.files = append(b.files, program.copy)
+	}
 	names = append(names, "health")
 	b.bundle = &bundle{
-		thread: b.thread, path: b.options.Sidecars, env: bundleEnv(b.plan, names, b.options.BundleEnv),
+		thread: b.thread, path: program.path, env: bundleEnv(b.plan, names, b.options.BundleEnv),
 		files: append(slices.Concat(listeners, []*os.File{health}), secrets), log: log, health: path,
 	}
 	return b.bundle.start(func(pid int) {
