@@ -99,8 +99,8 @@ func TestContainersAreUnpacked(t *testing.T) {
 				return `{"data":"` + base64.StdEncoding.EncodeToString([]byte(gzipped(t, c))) + `"}`
 			},
 		} {
-			sizes := []int{0, 120_000}
-			if name == "gzip in base64" {
+			sizes := []int{0, 90_000}
+			if name == "gzip in base64" || secret == known {
 				sizes = sizes[:1]
 			}
 			for _, size := range sizes {
@@ -156,8 +156,8 @@ func TestBrokenContainersPass(t *testing.T) {
 func TestReadersGivenUpLeaveNothingBehind(t *testing.T) {
 	s := mustNew(t)
 	before := runtime.NumGoroutine()
-	text := gzipped(t, noise(500_000))
-	for range 50 {
+	text := gzipped(t, noise(200_000))
+	for range 10 {
 		r := s.Reader("body", strings.NewReader(text))
 		if _, err := io.ReadFull(r, make([]byte, 10)); err != nil {
 			t.Fatal(err)
@@ -165,7 +165,7 @@ func TestReadersGivenUpLeaveNothingBehind(t *testing.T) {
 	}
 	for range 100 {
 		runtime.GC()
-		if runtime.Gosched(); runtime.NumGoroutine() <= before+5 {
+		if runtime.Gosched(); runtime.NumGoroutine() <= before+2 {
 			return
 		}
 	}

@@ -43,6 +43,13 @@ func WithKey(key []byte) Option {
 	return func(s *Scanner) { s.key = slices.Clone(key) }
 }
 
+// WithoutRules makes a Scanner look for the known values alone, for text in
+// which other people's secrets are none of the bottle's business: an origin's
+// answer that must not echo a credential.
+func WithoutRules() Option {
+	return func(s *Scanner) { s.rules = nil }
+}
+
 // New returns a Scanner for the given secret values. Values shorter than 8
 // bytes are an error: they would match everywhere.
 func New(values []string, options ...Option) (*Scanner, error) {
