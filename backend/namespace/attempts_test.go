@@ -121,6 +121,7 @@ func attempts() map[string]func() error {
 		"list /sys":              open("/sys/kernel", unix.O_RDONLY|unix.O_DIRECTORY),
 		"write /proc/sys":        open("/proc/sys/kernel/hostname", unix.O_WRONLY),
 		"write /proc/sys/user":   open("/proc/sys/user/max_user_namespaces", unix.O_WRONLY),
+		"write /proc/pressure":   open("/proc/pressure/memory", unix.O_WRONLY),
 		"open sysrq":             open("/proc/sysrq-trigger", unix.O_WRONLY),
 		"make a device": func() error {
 			path := filepath.Join(scratch, "null")

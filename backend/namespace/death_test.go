@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -127,6 +128,47 @@ func TestKilled(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// A `bottle up` that is killed at any moment of its start leaves no process.
+func TestKilledWhileStarting(t *testing.T) {
+	// What loses its parent becomes this process's child.
+	if err := unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0); err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
+	home := newHome(t)
+	b := newBackend(t, home, "good")
+	for i := range 24 {
+		p := newPlan(t, home, fmt.Sprintf("start-%d", i), sh(living)...)
+		request, err := json.Marshal(upRequest{home, p})
+		if err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.Command(self(t))
+		cmd.Env = append(os.Environ(), "TEST_UP="+string(request))
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		eventually(t, "all processes are gone", func() bool {
+			return !slices.ContainsFunc(family(t, os.Getpid()), func(pid int) bool { return !dead(pid) })
+		})
+	}
+	orphans, err := b.Orphans(t.Context())
+	if err != nil || len(orphans) == 0 {
+		t.Fatalf("control: no bottle got as far as its record: %v", err)
+	}
+	for _, o := range orphans {
+		if err := b.Remove(t.Context(), o); err != nil {
+			t.Errorf("%v: %v", o, err)
+		}
+	}
+	if orphans, err = b.Orphans(t.Context()); err != nil || len(orphans) > 0 {
+		t.Errorf("still left: %v %v", orphans, err)
 	}
 }
 

@@ -58,9 +58,9 @@ func makeDev(size string) error {
 
 // What of /proc is the host's rather than the bottle's: read-only, or gone.
 var (
-	readOnlyProc = []string{"sys", "sysrq-trigger", "irq", "bus", "fs"}
+	readOnlyProc = []string{"sys", "sysrq-trigger", "irq", "bus", "fs", "pressure"}
 	maskedProc   = []string{
-		"acpi", "asound", "driver", "dynamic_debug", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount",
+		"acpi", "asound", "cmdline", "config.gz", "driver", "dynamic_debug", "kallsyms", "kcore", "key-users", "keys", "kmsg", "kpagecgroup", "kpagecount",
 		"kpageflags", "latency_stats", "modules", "sched_debug", "scsi", "sysvipc", "timer_list", "timer_stats", "vmallocinfo",
 	}
 )

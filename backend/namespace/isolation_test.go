@@ -23,7 +23,7 @@ import (
 // another; they have no control.
 var everywhereRefused = []string{
 	"bpf", "crypto socket", "open /dev/vsock", "open sysrq", "unknown system call", "vsock", "write /proc/sys/user",
-	"read root of 1", "read environ of 1", "open exe of 1", "open fds of 1", "open memory of 1",
+	"write /proc/pressure", "read root of 1", "read environ of 1", "open exe of 1", "open fds of 1", "open memory of 1",
 }
 
 // needRoot are attempts whose control only root can give.

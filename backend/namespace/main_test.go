@@ -32,6 +32,8 @@ func TestMain(m *testing.M) {
 		playBundle(os.Getenv("TEST_BUNDLE"))
 	case os.Getenv("TEST_AGENT") != "":
 		playAgent(os.Getenv("TEST_AGENT"))
+	case os.Getenv("TEST_AVAILABLE") != "":
+		playForbidding()
 	case os.Getenv("TEST_UP") != "":
 		playUp(os.Getenv("TEST_UP"))
 	default:

@@ -3,13 +3,20 @@
 package namespace_test
 
 import (
+	"context"
 	"errors"
+	"fmt"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/backend/namespace"
 	"github.com/claude-bottle/claude-bottle/containment"
 	"github.com/claude-bottle/claude-bottle/plan"
 )
@@ -17,6 +24,34 @@ import (
 func TestAvailable(t *testing.T) {
 	if err := newBackend(t, newHome(t), "good").Available(t.Context()); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// Where the kernel forbids user namespaces, the error says what to enable.
+func TestUnavailable(t *testing.T) {
+	cmd := exec.Command(self(t))
+	cmd.Env = []string{"TEST_AVAILABLE=1"}
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		// The setting is each user namespace's own.
+		Cloneflags:  unix.CLONE_NEWUSER,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Geteuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 1000, HostID: os.Getegid(), Size: 1}},
+		AmbientCaps: []uintptr{unix.CAP_SYS_RESOURCE},
+	}
+	said, err := cmd.CombinedOutput()
+	if err != nil || !strings.Contains(string(said), "sudo sysctl -w user.max_user_namespaces=") {
+		t.Errorf("%v: %s", err, said)
+	}
+}
+
+// playForbidding switches user namespaces off for itself and asks whether the
+// backend is available.
+func playForbidding() {
+	if err := os.WriteFile("/proc/sys/user/max_user_namespaces", []byte("0"), 0); err != nil {
+		fatal(err)
+	}
+	if err := namespace.New(namespace.Options{Home: "/nonexistent"}).Available(context.Background()); err != nil {
+		fmt.Println(err)
 	}
 }
 
