@@ -95,6 +95,26 @@ func BenchmarkRedact(b *testing.B) {
 	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(rounds), "cpu-ns/op")
 }
 
+func BenchmarkHeaders(b *testing.B) {
+	s, err := New([]string{benchValue, "another-known-value-0123456789"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	headers := []string{"GET", "/repos/acme/widgets/issues", "page=2&per_page=100", "Accept", "application/json", "User-Agent",
+		"git/2.39.5 (linux)", "Accept-Encoding", "gzip, deflate", "Content-Type", "application/json; charset=utf-8", "X-Request-Id",
+		"123e4567-e89b-12d3-a456-426614174000"}
+	before, rounds := cpu(b), 0
+	for b.Loop() {
+		rounds++
+		for _, text := range headers {
+			if f := s.Text("header", text); f != nil {
+				b.Fatal(f)
+			}
+		}
+	}
+	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(rounds), "cpu-ns/op")
+}
+
 func BenchmarkNew(b *testing.B) {
 	for b.Loop() {
 		if _, err := New([]string{benchValue, "another-known-value-0123456789"}); err != nil {

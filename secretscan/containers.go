@@ -23,6 +23,8 @@ const (
 	maxRatio, maxSurplus = 200, 16 << 20
 	// Bomb is the rule of a container that gives too much to be scanned.
 	Bomb = "compressed-too-far"
+	// maxMagic is the length of the longest magic.
+	maxMagic = 4
 	// zipHeader is the length of a zip entry's header without names.
 	zipHeader, zipDeflated = 30, 8
 )
@@ -159,16 +161,16 @@ type unpackers struct {
 	list []*unpacker
 }
 
-// push looks for containers in fresh bytes, of which the first has the given
-// offset in the stream, and continues those that are under way. before is what
-// stood just before. It returns what was found, and the offset from which on
-// bytes must be held back.
-func (us *unpackers) push(s *Scanner, place string, before, fresh []byte, offset int64, final bool, depth int) (found *Finding, hold int64) {
-	end := offset + int64(len(fresh))
+// push looks for containers in buf, of which the bytes from fresh on are new
+// and the first has the given offset in the stream, and continues those that
+// are under way. It returns what was found, and the offset from which on bytes
+// must be held back.
+func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offset int64, final bool, depth int) (found *Finding, hold int64) {
+	end := offset + int64(len(buf))
 	hold = end
 	kept := us.list[:0]
 	for _, u := range us.list {
-		if u.push(fresh, final) && !final {
+		if u.push(buf[fresh:], final) && !final {
 			kept = append(kept, u)
 			hold = min(hold, max(u.begin, end-deflateDelay))
 		} else {
@@ -183,9 +185,8 @@ func (us *unpackers) push(s *Scanner, place string, before, fresh []byte, offset
 		return found, hold
 	}
 	// A magic may have begun in what stood before.
-	before = before[max(0, len(before)-3):]
-	text := append(before[:len(before):len(before)], fresh...)
-	start := offset - int64(len(before))
+	first := max(0, fresh-maxMagic+1)
+	text, start := buf[first:], offset+int64(first)
 	for _, o := range openers {
 		for at := 0; at < len(text) && found == nil; at++ {
 			i := 0
@@ -198,7 +199,7 @@ func (us *unpackers) push(s *Scanner, place string, before, fresh []byte, offset
 				break
 			}
 			at += i
-			if at+len(o.magic) <= len(before) {
+			if first+at+len(o.magic) <= fresh {
 				continue // seen when it came
 			}
 			if len(us.list) >= maxUnpackers {
@@ -225,7 +226,7 @@ func (w *sweep) unpack(body []byte, open bool, depth, begin, end int, tell func(
 			continue
 		}
 		var inside unpackers
-		found, _ := inside.push(w.scanner, "", nil, body, 0, !open, depth)
+		found, _ := inside.push(w.scanner, "", body, 0, 0, !open, depth)
 		inside.stop()
 		if found != nil {
 			tell(hit{rule: found.Rule, begin: begin, end: end, secret: found.Fingerprint})

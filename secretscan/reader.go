@@ -85,9 +85,7 @@ func (r *reader) fill() {
 	n, err := r.source.Read(r.buf[len(r.buf) : len(r.buf)+chunk])
 	r.buf = r.buf[:len(r.buf)+n]
 	final := err != nil
-	fresh := r.buf[len(r.buf)-n:]
-	begin := len(r.buf) - n
-	packed, keep := r.inside.push(r.scanner, r.place, r.buf[max(0, begin-context):begin], fresh, r.passed+int64(begin), final, r.depth)
+	packed, keep := r.inside.push(r.scanner, r.place, r.buf, len(r.buf)-n, r.passed, final, r.depth)
 	if packed != nil {
 		r.err = packed
 		r.inside.stop()

@@ -151,7 +151,7 @@ func (s *Scanner) Bytes(place string, text []byte) *Finding {
 	})
 	if found == nil {
 		var inside unpackers
-		found, _ = inside.push(s, place, nil, text, 0, true, 0)
+		found, _ = inside.push(s, place, text, 0, 0, true, 0)
 		inside.stop()
 	}
 	return found
