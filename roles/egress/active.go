@@ -32,6 +32,15 @@ func (a *active) remove(c cuttable) {
 	delete(a.all, c)
 }
 
+// cut ends c if it is still open.
+func (a *active) cut(c cuttable, reason string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if _, ok := a.all[c]; ok {
+		c.cut(reason)
+	}
+}
+
 // review cuts what l does not allow.
 func (a *active) review(l *live) {
 	a.mu.Lock()

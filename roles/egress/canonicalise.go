@@ -132,45 +132,6 @@ func rawPath(target string) string {
 	return path
 }
 
-// serveAbsolute serves a request in absolute form, which is plain HTTP.
-func (r *Role) serveAbsolute(w http.ResponseWriter, req *http.Request) {
-	about := policy.Decision{Method: req.Method, Path: rawPath(req.RequestURI)}
-	scheme, rest, ok := strings.Cut(req.RequestURI, "://")
-	if !ok || !strings.EqualFold(scheme, "http") {
-		r.refuse(w, blocked(policy.Malformed, about, "the proxy takes http:// URLs in absolute form and everything else by CONNECT", remedyMalformed))
-		return
-	}
-	text := rest
-	if i := strings.IndexAny(rest, "/?#"); i >= 0 {
-		text = rest[:i]
-	}
-	authority, err := canon.ParseAuthority(text, 80)
-	if err != nil {
-		about.Host, about.Path = withoutUser(text), "/"
-		r.refuse(w, unreadableHost(about, text))
-		return
-	}
-	x := &exchange{role: r, live: r.live.Load(), w: w, in: req, authority: authority, plain: true}
-	if authority == bundleAuthority {
-		r.serveBundle(x)
-		return
-	}
-	if d := x.live.table.Authority(authority, true, time.Now(), r.spent); !d.Allow {
-		r.refuse(w, completed(d, x.about()))
-		return
-	}
-	if d := r.scanHost(authority.Host, x.about()); d != nil {
-		r.refuse(w, *d)
-		return
-	}
-	r.serve(x)
-}
-
-// withoutUser drops a URL's userinfo.
-func withoutUser(authority string) string {
-	return authority[strings.LastIndexByte(authority, '@')+1:]
-}
-
 // url is the forwarded URL: exactly what was decided on.
 func (x *exchange) url() *url.URL {
 	u := &url.URL{Scheme: "https", Host: x.authority.String(), Opaque: string(x.path), RawQuery: x.query, ForceQuery: x.hasQuery}

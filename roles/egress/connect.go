@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"log"
 	"net"
@@ -65,7 +66,7 @@ func (r *Role) serveConnect(w http.ResponseWriter, req *http.Request) {
 		r.refuse(w, *d)
 		return
 	}
-	if err := r.record("connect", allowed, about, nil); err != nil {
+	if err := r.record("connect", allowed, detailOf(about)); err != nil {
 		r.unrecorded(w)
 		return
 	}
@@ -81,7 +82,9 @@ func newConnectFront(r *Role) http.Handler {
 	front.ConnectDial = func(string, string) (net.Conn, error) {
 		return nil, errors.New("the front does not dial")
 	}
-	front.Tr = &http.Transport{Dial: front.ConnectDial}
+	front.Tr = &http.Transport{DialContext: func(context.Context, string, string) (net.Conn, error) {
+		return front.ConnectDial("", "")
+	}}
 	front.OnRequest().HijackConnect(func(_ *http.Request, client net.Conn, _ *goproxy.ProxyCtx) {
 		h := client.(*hijacked)
 		h.tunnel.serve(h)

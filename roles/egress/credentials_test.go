@@ -147,8 +147,12 @@ func TestEcho(t *testing.T) {
 			fmt.Fprint(w, "body")
 			w.Header().Set("X-Echo", secretToken)
 		},
-		"redirect": func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/?t="+secretToken, 302) },
-		"error":    func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "bad token "+secretToken, 401) },
+		"redirect": func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, "/?t="+secretToken, http.StatusFound)
+		},
+		"error": func(w http.ResponseWriter, _ *http.Request) {
+			http.Error(w, "bad token "+secretToken, http.StatusUnauthorized)
+		},
 		"gzip": func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Encoding", "gzip")
 			z := gzip.NewWriter(w)
@@ -182,7 +186,9 @@ func TestEcho(t *testing.T) {
 			l.origin.all()
 		}
 	}
-	l.origin.handler = func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "https://elsewhere.test/", 302) }
+	l.origin.handler = func(w http.ResponseWriter, r *http.Request) {
+		http.Redirect(w, r, "https://elsewhere.test/", http.StatusFound)
+	}
 	if a := l.ask("GET", "https://api.test/", ""); a.status != 302 || a.header.Get("Location") != "https://elsewhere.test/" {
 		t.Errorf("a redirect is passed on, got %d %v", a.status, a.header)
 	}

@@ -135,11 +135,12 @@ func (x *exchange) abort() {
 
 // conclude records how an allowed exchange ended.
 func (x *exchange) conclude(decision, reason string) {
-	detail := map[string]any{"status": x.status, "bytes_out": x.sent.Load(), "bytes_in": x.got}
+	detail := detailOf(x.about())
+	detail["status"], detail["bytes_out"], detail["bytes_in"] = x.status, x.sent.Load(), x.got
 	if reason != "" {
 		detail["reason"] = reason
 	}
-	_ = x.role.record("response", decision, x.about(), detail)
+	_ = x.role.record("response", decision, detail)
 }
 
 // diagnose puts an upstream's failure in words that hold nothing of the

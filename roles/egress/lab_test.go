@@ -20,6 +20,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/audit"
 	"github.com/claude-bottle/claude-bottle/health"
@@ -356,6 +357,17 @@ next:
 		lines = append(lines, line)
 	}
 	return lines
+}
+
+// wantVerdicts waits for the records of what ended a moment ago.
+func (l *lab) wantVerdicts(n int, texts ...string) {
+	l.t.Helper()
+	for end := time.Now().Add(patience); len(l.verdicts(texts...)) != n; time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			l.t.Errorf("the audit log has %d lines with %q, want %d", len(l.verdicts(texts...)), texts, n)
+			return
+		}
+	}
 }
 
 func dialProxy(l *lab) net.Conn {

@@ -78,7 +78,7 @@ func (r *Role) serve(x *exchange) {
 			return
 		}
 	}
-	if err := r.record("request", allowed, x.about(), nil); err != nil {
+	if err := r.record("request", allowed, detailOf(x.about())); err != nil {
 		x.refund()
 		r.unrecorded(x.w)
 		return
@@ -132,7 +132,7 @@ func permit(x *exchange) *policy.Decision {
 	ctx, cancel := context.WithCancelCause(x.in.Context())
 	x.ctx, x.cancel = ctx, cancel
 	if !x.route.Expires.IsZero() {
-		timer := time.AfterFunc(time.Until(x.route.Expires), func() { x.cut("the grant ended") })
+		timer := time.AfterFunc(time.Until(x.route.Expires), func() { x.role.active.cut(x, "the grant ended") })
 		context.AfterFunc(ctx, func() { timer.Stop() })
 	}
 	x.role.active.add(x)

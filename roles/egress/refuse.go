@@ -52,15 +52,18 @@ func (r *Role) recordBlock(action string, d policy.Decision) error {
 	d = r.redacted(d)
 	// The audit log counts repeated refusals, this log would only grow.
 	r.Log.Debug("refused", "rule", d.Rule, "host", d.Host, "method", d.Method, "path", d.Path, "reason", d.Reason)
-	return r.record(action, refused, d, map[string]any{"rule": string(d.Rule), "reason": d.Reason})
+	detail := detailOf(d)
+	detail["rule"], detail["reason"] = string(d.Rule), d.Reason
+	return r.record(action, refused, detail)
 }
 
-// record writes one verdict to the audit log; more is added to its detail.
-func (r *Role) record(action, decision string, about policy.Decision, more map[string]any) error {
-	detail := map[string]any{"host": about.Host, "method": about.Method, "path": about.Path}
-	for k, v := range more {
-		detail[k] = v
-	}
+// detailOf is a record's detail about a request.
+func detailOf(d policy.Decision) map[string]any {
+	return map[string]any{"host": d.Host, "method": d.Method, "path": d.Path}
+}
+
+// record writes one verdict to the audit log.
+func (r *Role) record(action, decision string, detail map[string]any) error {
 	err := r.Audit.Append(audit.Record{Actor: roleName, Action: action, Decision: decision, Detail: detail})
 	if err != nil {
 		r.Log.Error("the audit log takes no record, so nothing is let through", "error", err)

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bufio"
+	"bytes"
 	"crypto/rand"
 	"crypto/sha1"
 	"encoding/base64"
@@ -44,13 +45,11 @@ func (x *exchange) switchProtocols(response *http.Response) {
 		}
 	}()
 	stripHop(response.Header, true)
-	if _, err := io.WriteString(agent, "HTTP/1.1 101 Switching Protocols\r\n"); err == nil {
-		err = response.Header.Write(agent)
-		if err == nil {
-			_, err = io.WriteString(agent, "\r\n")
-		}
-	}
-	if err == nil {
+	var head bytes.Buffer
+	head.WriteString("HTTP/1.1 101 Switching Protocols\r\n")
+	_ = response.Header.Write(&head)
+	head.WriteString("\r\n")
+	if _, err = agent.Write(head.Bytes()); err == nil {
 		err = x.joinFrames(agent, buffered.Reader, origin)
 	}
 	reason := ""

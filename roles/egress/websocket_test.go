@@ -136,9 +136,7 @@ func TestWebSocket(t *testing.T) {
 			t.Errorf("%s: the secret arrived", name)
 		}
 	}
-	if len(l.verdicts(`"rule":"secret"`)) != 5 {
-		t.Error("the refused messages are not in the audit log")
-	}
+	l.wantVerdicts(5, `"rule":"secret"`)
 }
 
 // TestWebSocketEcho: with an injected credential the origin's frames are read.
