@@ -12,7 +12,10 @@ import (
 	"os/exec"
 	"os/user"
 	"path/filepath"
+	"strconv"
 	"strings"
+	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -27,6 +30,32 @@ type Server struct {
 	Port int
 	// HostKey is a line of a known_hosts file.
 	HostKey string
+
+	cmd  *exec.Cmd
+	stop sync.Once
+}
+
+// Stop ends the server and every session on it.
+func (s *Server) Stop() {
+	s.stop.Do(func() {
+		// Sessions are in process groups of their own.
+		for _, pid := range descendants(s.cmd.Process.Pid) {
+			_ = syscall.Kill(pid, syscall.SIGKILL)
+		}
+		_ = s.cmd.Wait()
+	})
+}
+
+// descendants are a process, its children, theirs, and so on.
+func descendants(pid int) []int {
+	all := []int{pid}
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	for _, field := range strings.Fields(string(children)) {
+		if child, err := strconv.Atoi(field); err == nil {
+			all = append(all, descendants(child)...)
+		}
+	}
+	return all
 }
 
 // URL is the ssh:// URL of a path on this machine.
@@ -66,12 +95,13 @@ PidFile none
 	cmd := exec.Command("/usr/sbin/sshd", "-D", "-e", "-f", config)
 	var log bytes.Buffer
 	cmd.Stderr = &log
+	cmd.WaitDelay = time.Second // a session may still hold the log
+	s.cmd = cmd
 	if err := cmd.Start(); err != nil {
 		t.Fatalf("sshd: %v (install openssh-server)", err)
 	}
 	t.Cleanup(func() {
-		cmd.Process.Kill()
-		cmd.Wait()
+		s.Stop()
 		if t.Failed() {
 			t.Logf("sshd: %s", log.String())
 		}

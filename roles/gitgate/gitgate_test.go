@@ -21,8 +21,10 @@ import (
 
 // gate is a running role before a real repository behind a real sshd.
 type gate struct {
+	role     *Role
+	sshd     *sshdtest.Server
+	log      *audit.Log
 	queue    string // folder of the proposal queue
-	clone    string // a clone through the gate; empty until cloned
 	url      string // of the repository, through the gate
 	upstream string // folder of the bare repository
 	audit    string
@@ -91,6 +93,7 @@ func startGateWith(t *testing.T, rules string, change func(*sshdtest.Server), se
 	if err != nil {
 		t.Fatal(err)
 	}
+	g.role, g.sshd, g.log = role, sshd, log
 	ctx, stop := context.WithCancel(context.Background())
 	var running sync.WaitGroup
 	running.Go(func() { role.Run(ctx) })

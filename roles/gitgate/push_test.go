@@ -281,8 +281,8 @@ func TestSecretAnywhere(t *testing.T) {
 	}
 }
 
-// log is the audit log's text.
-func (g *gate) log(t *testing.T) string {
+// audited is the audit log's text.
+func (g *gate) audited(t *testing.T) string {
 	t.Helper()
 	log, err := os.ReadFile(g.audit)
 	if err != nil {

@@ -117,7 +117,7 @@ func TestCIDenied(t *testing.T) {
 		git(t, dir, "commit", "-q", "-m", "undo")
 		g.passes(t, dir, "HEAD:refs/heads/undone-"+strings.ToLower(filepath.Base(path)))
 	}
-	if log := g.log(t); !strings.Contains(log, "ci-path") {
+	if log := g.audited(t); !strings.Contains(log, "ci-path") {
 		t.Errorf("the audit log does not name the rule: %s", log)
 	}
 }
