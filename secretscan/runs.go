@@ -23,28 +23,6 @@ const (
 	trail = 4
 )
 
-// The alphabets, as the value of each character, 0xff for any other.
-var (
-	base64Value = alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/", "-+", "_/")
-	base32Value = alphabet("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567", "aA", "bB", "cC", "dD", "eE", "fF", "gG", "hH", "iI",
-		"jJ", "kK", "lL", "mM", "nN", "oO", "pP", "qQ", "rR", "sS", "tT", "uU", "vV", "wW", "xX", "yY", "zZ")
-	hexValue = alphabet("0123456789abcdef", "Aa", "Bb", "Cc", "Dd", "Ee", "Ff")
-)
-
-func alphabet(characters string, same ...string) *[256]byte {
-	var table [256]byte
-	for i := range table {
-		table[i] = 0xff
-	}
-	for i := range len(characters) {
-		table[characters[i]] = byte(i)
-	}
-	for _, pair := range same {
-		table[pair[0]] = table[pair[1]]
-	}
-	return &table
-}
-
 // runs decodes runs of base64, base32 and hexadecimal characters in text.
 func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = len(text)
@@ -137,98 +115,6 @@ func (w *sweep) segments(text []byte, begin, end int, open bool, depth int, tell
 	}
 }
 
-// runKind tells what a run can be; numbers tells whether it is more than
-// letters and the signs of paths and names.
-type runKind struct{ hex, base32, numbers bool }
-
-func classify(run []byte) runKind {
-	var all, any uint8 = isHex | isBase32, 0
-	for _, c := range run {
-		all &= runClass[c]
-		any |= runClass[c]
-		if all == 0 && any&isNumber != 0 {
-			break
-		}
-	}
-	return runKind{all&isHex != 0, all&isBase32 != 0, any&isNumber != 0}
-}
-
-const (
-	isHex uint8 = 1 << iota
-	isBase32
-	isNumber
-)
-
-var runClass = func() (table [256]uint8) {
-	for i := range table {
-		c := byte(i)
-		if hexValue[c] != 0xff || c == '\n' || c == '\r' {
-			table[c] |= isHex
-		}
-		if base32Value[c] != 0xff || c == '\n' || c == '\r' {
-			table[c] |= isBase32
-		}
-		if c >= '0' && c <= '9' || c == '+' {
-			table[c] |= isNumber
-		}
-	}
-	return table
-}()
-
-// coding is how characters of a run become bytes.
-type coding struct {
-	values *[256]byte
-	bits   int
-}
-
-var (
-	base64Coding = coding{base64Value, 6}
-	base32Coding = coding{base32Value, 5}
-	hexCoding    = coding{hexValue, 4}
-)
-
-// decode appends what characters give to out, passing over line breaks.
-func (c coding) decode(out, characters []byte) []byte {
-	acc, have := uint32(0), 0
-	for i := 0; i < len(characters); i++ {
-		if c.bits == 6 && have == 0 {
-			for ; i+4 <= len(characters); i += 4 {
-				v0, v1 := c.values[characters[i]], c.values[characters[i+1]]
-				v2, v3 := c.values[characters[i+2]], c.values[characters[i+3]]
-				if (v0|v1|v2|v3)&0x80 != 0 {
-					break
-				}
-				out = append(out, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
-			}
-			if i == len(characters) {
-				break
-			}
-		}
-		v := c.values[characters[i]]
-		if v == 0xff {
-			continue
-		}
-		acc = acc<<c.bits | uint32(v)
-		if have += c.bits; have >= 8 {
-			have -= 8
-			out = append(out, byte(acc>>have))
-		}
-	}
-	return out
-}
-
-// promising tells whether a part of a run gives text; it looks at its
-// beginning, middle and end.
-func (c coding) promising(run []byte) bool {
-	var buf [sample]byte
-	for _, at := range []int{0, (len(run) - sample) / 2 &^ 7, (len(run) - sample) &^ 7} {
-		if printable(c.decode(buf[:0], run[at:at+sample])) {
-			return true
-		}
-	}
-	return false
-}
-
 // decoded scans what a run gives when decoding begins offset characters in.
 func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell func(hit) bool, offset int, c coding) {
 	if w.over || begin+offset >= end {
@@ -273,20 +159,4 @@ func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell 
 		*buf = out
 	}
 	w.scan(out, !open, depth+1, mapped)
-}
-
-// worthRules tells whether decoded bytes may hold text.
-func worthRules(body []byte, offset int) bool {
-	return len(body) >= sample && offset == 0 || printable(body[:min(len(body), sample)])
-}
-
-// printable tells whether nearly all bytes are those of text.
-func printable(body []byte) bool {
-	n := 0
-	for _, c := range body {
-		if c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t' {
-			n++
-		}
-	}
-	return n*8 >= len(body)*7
 }
