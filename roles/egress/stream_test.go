@@ -237,7 +237,7 @@ func TestAbortedAnswer(t *testing.T) {
 // TestBigBodies pass in memory that does not grow with them.
 func TestBigBodies(t *testing.T) {
 	const size, back = 300 << 20, 50 << 20
-	l := newLab(t, route("api.test"), func(c *Config) { c.Scanner = nil })
+	l := newLab(t, route("api.test", "ports: [80]"), func(c *Config) { c.Scanner = nil })
 	l.origin.handler = func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == "GET" {
 			io.CopyN(w, zeros{}, back)
@@ -262,14 +262,14 @@ func TestBigBodies(t *testing.T) {
 		}
 	}()
 	client := l.client(false)
-	response, err := client.Post("https://api.test/", "application/octet-stream", io.LimitReader(zeros{}, size))
+	response, err := client.Post("http://api.test/", "application/octet-stream", io.LimitReader(zeros{}, size))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if n, _ := io.ReadAll(response.Body); string(n) != fmt.Sprint(size) {
 		t.Errorf("the origin got %s bytes", n)
 	}
-	if response, err = client.Get("https://api.test/"); err != nil {
+	if response, err = client.Get("http://api.test/"); err != nil {
 		t.Fatal(err)
 	}
 	if n, err := io.Copy(io.Discard, response.Body); n != back || err != nil {
