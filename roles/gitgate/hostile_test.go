@@ -101,7 +101,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "not gzip", body: good + whole, header: []string{"Content-Encoding", "gzip"}, want: "not"},
 		{name: "half of a gzip", body: gzipped.String()[:gzipped.Len()/2], header: []string{"Content-Encoding", "gzip"}, want: "refused: malformed"},
 		{name: "another coding", body: good + whole, header: []string{"Content-Encoding", "br"}, want: "not one git uses"},
-		{name: "a certificate", body: section(line("push-cert\x00push-cert=1")), want: "is not \"old new reference\""},
+		{name: "a certificate", body: section(line("push-cert\x00push-cert=1")), want: "not offered"},
 		{name: "a capability that was not offered", body: section(line(none + " " + tip + " refs/heads/new\x00 report-status session-id=x")), want: "not offered"},
 		{name: "a second list of capabilities", body: section(create("refs/heads/new"), create("refs/heads/other")), want: "behind the first"},
 		{name: "one reference twice", body: section(create("refs/heads/new"), line(none+" "+tip+" refs/heads/new")), want: "two commands"},
