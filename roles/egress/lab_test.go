@@ -232,7 +232,7 @@ func (l *lab) asked() []string {
 // dial leads ports 443 and 80 of loopback to the origin's.
 func (l *lab) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	switch address {
-	case "127.0.0.1:443":
+	case "127.0.0.1:443", "127.0.0.1:8443":
 		address = l.origin.tls.Listener.Addr().String()
 	case "127.0.0.1:80":
 		address = l.origin.plain.Listener.Addr().String()

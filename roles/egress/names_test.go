@@ -80,3 +80,26 @@ func TestNoSuchName(t *testing.T) {
 		}
 	}
 }
+
+// TestLiteral: an address is allowed where a route writes it out, and needs no
+// name in the TLS handshake.
+func TestLiteral(t *testing.T) {
+	l := newLab(t, route("127.0.0.1")+"  - host: 127.0.0.2\n")
+	if got := l.wantThrough("literal", l.ask("GET", "https://127.0.0.1/", "")); got.host != "127.0.0.1" {
+		t.Errorf("the origin was called %q", got.host)
+	}
+	l.wantBlock("without a network", l.ask("GET", "https://127.0.0.2/", ""), policy.Address)
+	l.wantBlock("not written out", l.ask("GET", "https://127.0.0.3/", ""), policy.IPLiteral)
+	if asked := l.asked(); len(asked) > 0 {
+		t.Errorf("%v was looked up", asked)
+	}
+}
+
+// TestOtherPort: the port belongs to what was decided on.
+func TestOtherPort(t *testing.T) {
+	l := newLab(t, route("api.test", "ports: [8443]"))
+	if got := l.wantThrough("8443", l.ask("GET", "https://api.test:8443/", "")); got.host != "api.test:8443" {
+		t.Errorf("the origin was called %q", got.host)
+	}
+	l.wantBlock("443", l.ask("GET", "https://api.test/", ""), policy.Port)
+}
