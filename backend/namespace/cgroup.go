@@ -141,7 +141,7 @@ func makeUnified(base, name string, limits plan.Limits) (err error) {
 	if err := unix.Access(filepath.Join(filepath.Dir(base), "cgroup.procs"), unix.W_OK); err != nil {
 		return fmt.Errorf("%s: %w", filepath.Dir(base), err)
 	}
-	if err := os.WriteFile(filepath.Join(base, "cgroup.subtree_control"), []byte("+pids +memory"), 0o644); err != nil {
+	if err := writeControl(base, "cgroup.subtree_control", "+pids +memory"); err != nil {
 		return err
 	}
 	if err := errors.Join(writeLimit(group, "pids.max", limits.Pids), writeLimit(group, "memory.max", limits.MemoryBytes)); err != nil {
@@ -158,13 +158,23 @@ func writeLimit(group, file string, limit int64) error {
 	if limit <= 0 && file != "memory.swap.max" {
 		return nil
 	}
-	return os.WriteFile(filepath.Join(group, file), []byte(strconv.FormatInt(limit, 10)), 0o644)
+	return writeControl(group, file, strconv.FormatInt(limit, 10))
+}
+
+// writeControl writes a group's control file, which exists or cannot be made.
+func writeControl(group, file, content string) error {
+	control, err := os.OpenFile(filepath.Join(group, file), os.O_WRONLY, 0)
+	if err != nil {
+		return err
+	}
+	_, err = control.WriteString(content)
+	return errors.Join(err, control.Close())
 }
 
 // add moves a process into the groups.
 func (c cgroups) add(pid int) error {
 	for _, group := range c {
-		if err := os.WriteFile(filepath.Join(group, "cgroup.procs"), []byte(strconv.Itoa(pid)), 0o644); err != nil {
+		if err := writeControl(group, "cgroup.procs", strconv.Itoa(pid)); err != nil {
 			return fmt.Errorf("put the bottle into its control group: %w", err)
 		}
 	}

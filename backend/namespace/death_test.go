@@ -140,7 +140,7 @@ func TestKilledWhileStarting(t *testing.T) {
 	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 	home := newHome(t)
 	b := newBackend(t, home, "good")
-	for i := range 24 {
+	for i := range 16 {
 		p := newPlan(t, home, fmt.Sprintf("start-%d", i), sh(living)...)
 		request, err := json.Marshal(upRequest{home, p})
 		if err != nil {
@@ -151,7 +151,7 @@ func TestKilledWhileStarting(t *testing.T) {
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}
-		time.Sleep(time.Duration(i) * 5 * time.Millisecond)
+		time.Sleep(time.Duration(i) * 7 * time.Millisecond)
 		cmd.Process.Kill()
 		cmd.Wait()
 		eventually(t, "all processes are gone", func() bool {
