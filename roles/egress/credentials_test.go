@@ -86,7 +86,7 @@ func TestCredentialInTheURL(t *testing.T) {
 		l.wantBlock(query, l.ask("GET", "https://api.test/?"+query, ""), policy.Secret)
 		l.wantThrough(query, l.ask("GET", "https://other.test/?"+query, ""))
 	}
-	for _, query := range []string{"key=value", "page_token=abc", "tokens=3", "q=access_token", "sig=short", ""} {
+	for _, query := range []string{"key=value", "page_token=CAUQAA3k9dK2lQ8Z", "pageToken=CAUQAA3k9dK2lQ8Z", "tokens=3", "q=access_token", "sig=short", ""} {
 		if got := l.wantThrough(query, l.ask("GET", "https://api.test/x?"+query, "")); got.target != "/x?"+query {
 			t.Errorf("%q arrived as %q", query, got.target)
 		}

@@ -109,7 +109,7 @@ var originNames = []string{"api.test", "other.test", "a.wild.test", "b.wild.test
 
 const secretToken = "tok-3f9a7c51d2e84b60"
 
-// routesYAML makes routes of api.test reach the origin.
+// route is a route's YAML that may lead to the origin.
 func route(host string, more ...string) string {
 	return "  - host: " + host + "\n    networks: [127.0.0.0/8]\n" + indent(more)
 }
@@ -294,7 +294,7 @@ func (l *lab) do(client *http.Client, r *http.Request) (answer, error) {
 	return answer{response.StatusCode, response.Header.Get(policy.BlockHeader), response.Header, response.Trailer, string(body)}, err
 }
 
-// get is do for a simple request; options change it before it is sent.
+// ask is do for a simple request; options change it before it is sent.
 func (l *lab) ask(method, url, body string, options ...func(*http.Request)) answer {
 	l.t.Helper()
 	r, err := http.NewRequest(method, url, strings.NewReader(body))

@@ -63,7 +63,6 @@ type exchange struct {
 	sent   atomic.Int64 // bytes of body to the origin
 	got    int64        // bytes of body to the agent
 	status int
-	begun  bool // the response to the agent has begun
 }
 
 // errCut is why an exchange ends that the policy no longer allows.

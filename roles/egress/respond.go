@@ -43,7 +43,6 @@ func (x *exchange) respond(response *http.Response) {
 		h["Trailer"] = announced
 	}
 	x.w.WriteHeader(response.StatusCode)
-	x.begun = true
 	if err := x.copyBody(response); err != nil {
 		x.brokenOff(err)
 	}

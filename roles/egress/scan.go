@@ -42,22 +42,38 @@ func (x *exchange) scanTarget() *secretscan.Finding {
 	if f := x.scanner.Text("path", string(x.path)); f != nil || x.query == "" {
 		return f
 	}
-	if !x.route.AgentAuth {
-		return x.scanner.Text("query", x.query)
+	if x.route.AgentAuth {
+		// The agent's own credential may be in the query here, ours may not.
+		if f := x.role.tokens.all.Text("query", x.query); f != nil {
+			return f
+		}
 	}
-	// The agent's own credential may be in the query here, ours may not.
-	if f := x.role.tokens.all.Text("query", x.query); f != nil {
-		return f
+	return x.scanner.Text("query", scannedQuery(x.query, x.route.AgentAuth))
+}
+
+// scannedQuery is what of a query the bottle's rules look at: all but the
+// names of parameters that page through lists, which would make their values
+// look like keys, and, with own, the agent's own credentials.
+func scannedQuery(query string, own bool) string {
+	if !own && !strings.Contains(query, "oken") {
+		return query
 	}
 	var rest []string
-	for pair := range strings.SplitSeq(x.query, "&") {
+	for pair := range strings.SplitSeq(query, "&") {
 		name, value, _ := strings.Cut(pair, "=")
-		if !credentialQuery(name, value) {
+		switch {
+		case own && credentialQuery(name, value):
+		case slices.Contains(pagingNames, strings.ToLower(strings.ReplaceAll(name, "_", ""))):
+			rest = append(rest, value)
+		default:
 			rest = append(rest, pair)
 		}
 	}
-	return x.scanner.Text("query", strings.Join(rest, "&"))
+	return strings.Join(rest, "&")
 }
+
+// pagingNames are parameters that page through lists, without '_'.
+var pagingNames = []string{"continuationtoken", "nextpagetoken", "nexttoken", "pagetoken", "paginationtoken", "synctoken"}
 
 func commonMethod(m string) bool {
 	switch m {

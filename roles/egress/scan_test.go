@@ -43,9 +43,12 @@ func TestNoSecretLeaves(t *testing.T) {
 		for encoding, encode := range encodings {
 			for _, h2 := range []bool{false, true} {
 				name := place + ", " + encoding
-				r, _ := http.NewRequest("POST", "https://api.test/", nil)
-				put(r, encode(known))
-				a, err := l.do(l.client(h2), r)
+				request := func(text string) *http.Request {
+					r, _ := http.NewRequest("POST", "https://api.test/", nil)
+					put(r, text)
+					return r
+				}
+				a, err := l.do(l.client(h2), request(encode(known)))
 				if err != nil {
 					// The agent was still sending; what counts is the origin.
 					a = answer{status: 403, rule: string(policy.Secret)}
@@ -59,9 +62,7 @@ func TestNoSecretLeaves(t *testing.T) {
 						t.Errorf("%s: %s arrived", name, got.target)
 					}
 				}
-				put(r, "nothing-of-interest")
-				setAgain(r)
-				if a, err := l.do(l.client(h2), r); err != nil || a.status != 200 {
+				if a, err := l.do(l.client(h2), request("nothing-of-interest")); err != nil || a.status != 200 {
 					t.Errorf("%s: control: %d %v", name, a.status, err)
 				}
 				l.origin.all()
@@ -79,21 +80,9 @@ func setBody(r *http.Request, body string) {
 	r.Body, r.ContentLength = io.NopCloser(strings.NewReader(body)), int64(len(body))
 }
 
-// setAgain removes what a control must not have from the request before.
-func setAgain(r *http.Request) {
-	for name, values := range r.Header {
-		for i, v := range values {
-			if decoded := v; strings.Contains(decoded, "hunter2") || len(v) > 25 {
-				values[i] = "clean"
-			}
-		}
-		r.Header[name] = values
-	}
-}
-
 // TestClearedFindings pass where the operator cleared them, and only there.
 func TestClearedFindings(t *testing.T) {
-	l := newLab(t, route("api.test")+route("other.test"), func(c *Config) { c.OnFinding = nil })
+	l := newLab(t, route("api.test")+route("other.test"))
 	f := l.role.Scanner.For("api.test", nil).Text("body", known)
 	if f == nil {
 		t.Fatal("the scanner does not know the secret")
