@@ -100,6 +100,18 @@ func (f *frameReader) payload(p []byte) (int, error) {
 	return n, err
 }
 
+// readAll fills p from the payload of the present frame.
+func (f *frameReader) readAll(p []byte) error {
+	for len(p) > 0 {
+		n, err := f.payload(p)
+		if err != nil {
+			return err
+		}
+		p = p[n:]
+	}
+	return nil
+}
+
 // frameWriter writes frames to one side. It may be used by both directions.
 type frameWriter struct {
 	mu     sync.Mutex

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
@@ -38,6 +39,7 @@ type messages struct {
 	place   string
 	before  []byte // the end of the data so far
 	control []byte // the end of the control frames' payloads so far
+	scratch []byte // before and the message at hand, when that is whole
 	buffer  [4 << 10]byte
 }
 
@@ -52,6 +54,9 @@ func (m *messages) relay() error {
 	opcode := m.from.opcode
 	if opcode == opContinuation {
 		return fmt.Errorf("%w: a message begins with a continuation", errFrame)
+	}
+	if m.from.final && m.from.left <= maxWhole {
+		return m.relayWhole()
 	}
 	skip := len(m.before)
 	scanned := m.scanner.Reader(m.place, io.MultiReader(bytes.NewReader(m.before), (*messageReader)(m)))
@@ -79,15 +84,36 @@ func (m *messages) relay() error {
 	}
 }
 
+// maxWhole is the longest message in one frame that is scanned and passed as
+// one.
+const maxWhole = 64 << 10
+
+// relayWhole passes a message that is one frame, whose head was read.
+func (m *messages) relayWhole() error {
+	opcode, payload := m.from.opcode, m.whole(int(m.from.left))
+	if err := m.from.readAll(payload); err != nil {
+		return err
+	}
+	if f := m.scanner.Bytes(m.place, m.scratch); f != nil {
+		return f
+	}
+	m.before = append(m.before[:0], tail(m.scratch, overlap)...)
+	return m.to.write(opcode, true, payload)
+}
+
+// whole makes scratch the end of the data so far with room for n bytes more,
+// and returns that room.
+func (m *messages) whole(n int) []byte {
+	m.scratch = slices.Grow(append(m.scratch[:0], m.before...), n)
+	m.scratch = m.scratch[:len(m.before)+n]
+	return m.scratch[len(m.before):]
+}
+
 // relayControl passes a ping, pong or close whose head was read.
 func (m *messages) relayControl() error {
 	opcode, payload := m.from.opcode, make([]byte, m.from.left)
-	for read := 0; read < len(payload); {
-		n, err := m.from.payload(payload[read:])
-		if err != nil {
-			return err
-		}
-		read += n
+	if err := m.from.readAll(payload); err != nil {
+		return err
 	}
 	m.control = tail(append(m.control, payload...), overlap)
 	if f := m.scanner.Text(m.place, string(m.control)); f != nil {
