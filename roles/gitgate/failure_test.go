@@ -24,12 +24,12 @@ func (g *gate) ready(t *testing.T) (body string) {
 
 func (g *gate) postRefused(t *testing.T, body string, want string) {
 	t.Helper()
-	refs, objects := g.refs(t), git(t, g.upstream, "count-objects", "-v")
+	before := g.state(t)
 	status, answer := g.post(t, body)
 	if status != 200 || !strings.Contains(answer, "ng refs/heads/new ") || !strings.Contains(answer, want) {
 		t.Errorf("%d %q, want %q", status, answer, want)
 	}
-	if g.refs(t) != refs || git(t, g.upstream, "count-objects", "-v") != objects {
+	if g.state(t) != before {
 		t.Error("the upstream changed")
 	}
 }
@@ -52,11 +52,11 @@ func TestUpstreamThatDies(t *testing.T) {
 	if err := os.WriteFile(hook, []byte("#!/bin/sh\nkill -9 $PPID\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
-	refs := g.refs(t)
+	before := g.refs(t)
 	if _, answer := g.post(t, body); !strings.Contains(answer, "git-gate: upstream: it hung up") {
 		t.Errorf("%q", answer)
 	}
-	if g.refs(t) != refs {
+	if g.refs(t) != before {
 		t.Error("the upstream changed")
 	}
 	if err := os.Remove(hook); err != nil {
@@ -79,11 +79,11 @@ func TestMovedReference(t *testing.T) {
 	other := g.cloned(t)
 	commit(t, other, map[string]string{"c": "d"})
 	git(t, other, "push", "-q", g.upstream, "HEAD:main")
-	refs := g.refs(t)
+	before := g.refs(t)
 	if _, answer := g.post(t, body); !strings.Contains(answer, "ng refs/heads/main") {
 		t.Errorf("%q", answer)
 	}
-	if g.refs(t) != refs {
+	if g.refs(t) != before {
 		t.Error("the upstream changed")
 	}
 }
@@ -92,7 +92,7 @@ func TestClientHangsUp(t *testing.T) {
 	t.Parallel()
 	g := startGate(t, nil)
 	body := g.ready(t)
-	refs := g.refs(t)
+	before := g.state(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -101,7 +101,7 @@ func TestClientHangsUp(t *testing.T) {
 	eventually(t, "the push arrives", func() bool { return g.role.spool.held.Load() == int64(len(body)-1) })
 	conn.Close()
 	eventually(t, "the push is given up", func() bool { return g.role.spool.held.Load() == 0 })
-	if g.refs(t) != refs {
+	if g.state(t) != before {
 		t.Error("the upstream changed")
 	}
 	if _, answer := g.post(t, body); !strings.Contains(answer, "ok refs/heads/new") {
@@ -118,7 +118,7 @@ func TestClientHangsUpWhileHeld(t *testing.T) {
 	commit(t, dir, map[string]string{"a": secret})
 	tip := strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
 	body := line(none+" "+tip+" refs/heads/new"+wanted) + "0000" + packed(t, dir, tip+"\n^"+base+"\n")
-	refs := g.refs(t)
+	before := g.state(t)
 	conn, err := net.Dial("tcp", strings.TrimPrefix(g.base, "http://"))
 	if err != nil {
 		t.Fatal(err)
@@ -135,7 +135,7 @@ func TestClientHangsUpWhileHeld(t *testing.T) {
 	conn.Close()
 	eventually(t, "the push is given up", func() bool { return g.role.spool.held.Load() == 0 })
 	respondApproved(t, q, id)
-	if g.refs(t) != refs {
+	if g.state(t) != before {
 		t.Error("the upstream changed")
 	}
 	g.passes(t, dir, "HEAD:refs/heads/new")

@@ -51,30 +51,20 @@ func startGateWith(t *testing.T, rules string, change func(*sshdtest.Server), se
 	}
 	dir := t.TempDir()
 	g := &gate{upstream: filepath.Join(dir, "widgets.git"), queue: filepath.Join(dir, "queue"), audit: filepath.Join(dir, "audit", "bundle.jsonl")}
-	seed := filepath.Join(dir, "seed")
-	git(t, "", "init", "-q", "-b", "main", seed)
-	for i := range 5 {
-		git(t, seed, "commit", "-q", "--allow-empty", "-m", fmt.Sprint("commit ", i))
-	}
-	if err := os.WriteFile(filepath.Join(seed, "README"), []byte("widgets\n"), 0o600); err != nil {
+	if err := os.CopyFS(g.upstream, os.DirFS(template(t))); err != nil {
 		t.Fatal(err)
 	}
-	git(t, seed, "add", "README")
-	git(t, seed, "commit", "-q", "-m", "a file")
-	git(t, "", "clone", "-q", "--bare", seed, g.upstream)
-	git(t, g.upstream, "config", "uploadpack.allowFilter", "true")
-	git(t, g.upstream, "config", "uploadpack.allowAnySHA1InWant", "true")
 
 	config := filepath.Join(dir, "config.yaml")
 	content := fmt.Sprintf("repos:\n  widgets:\n    url: %s\n    identity: %s\n    host_key: %q\n%s", sshd.URL(g.upstream), sshd.Identity, sshd.HostKey, indent(rules))
 	if err := os.WriteFile(config, []byte(content), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	scanner, err := secretscan.New([]string{secret, shortSecret})
+	scanner, err := scannerOnce()
 	if err != nil {
 		t.Fatal(err)
 	}
-	log, err := audit.Open(g.audit, audit.Options{Slug: "test"})
+	log, err := audit.Open(g.audit, audit.Options{Slug: "test", Redact: scanner.Redact})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -107,6 +97,61 @@ func startGateWith(t *testing.T, rules string, change func(*sshdtest.Server), se
 	return g
 }
 
+// TestMain removes what template makes.
+func TestMain(m *testing.M) {
+	code := m.Run()
+	if dir, err := templateOnce(); err == nil {
+		os.RemoveAll(dir)
+	}
+	os.Exit(code)
+}
+
+var scannerOnce = sync.OnceValues(func() (*secretscan.Scanner, error) {
+	return secretscan.New([]string{secret, shortSecret})
+})
+
+// template is the folder of a bare repository with some commits.
+func template(t *testing.T) string {
+	t.Helper()
+	dir, err := templateOnce()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return filepath.Join(dir, "bare")
+}
+
+var templateOnce = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "gitgate-test-")
+	if err != nil {
+		return "", err
+	}
+	script := exec.Command("sh", "-ec", `
+		git init -q -b main seed
+		cd seed
+		for i in 0 1 2 3 4; do git commit -q --allow-empty -m "commit $i"; done
+		echo widgets > README
+		git add README
+		git commit -q -m "a file"
+		git clone -q --bare . ../bare
+		cd ../bare
+		git config uploadpack.allowFilter true
+		git config uploadpack.allowAnySHA1InWant true
+		git config gc.auto 0`)
+	script.Dir, script.Env = dir, environment(dir)
+	if out, err := script.CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("%w: %s", err, out)
+	}
+	return dir, nil
+})
+
+// environment is that of git, without the machine's own settings.
+func environment(home string) []string {
+	return []string{
+		"PATH=" + os.Getenv("PATH"), "HOME=" + home, "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
+		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com",
+	}
+}
+
 // indent makes lines part of the repository's rules.
 func indent(lines string) string {
 	var out strings.Builder
@@ -130,10 +175,7 @@ func tryGit(t *testing.T, dir string, args ...string) (string, error) {
 	t.Helper()
 	cmd := exec.Command("git", args...)
 	cmd.Dir = dir
-	cmd.Env = []string{
-		"PATH=" + os.Getenv("PATH"), "HOME=" + t.TempDir(), "GIT_CONFIG_NOSYSTEM=1", "GIT_TERMINAL_PROMPT=0",
-		"GIT_AUTHOR_NAME=a", "GIT_AUTHOR_EMAIL=a@example.com", "GIT_COMMITTER_NAME=a", "GIT_COMMITTER_EMAIL=a@example.com",
-	}
+	cmd.Env = environment("/nonexistent")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }

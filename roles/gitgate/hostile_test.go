@@ -126,7 +126,7 @@ func TestHostileRequests(t *testing.T) {
 		{name: "a long list", body: create("refs/heads/new") + strings.Repeat(line(strings.Repeat("x", 60000)), 80), want: "refused"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			refs := g.refs(t)
+			before := g.state(t)
 			status, answer := g.post(t, test.body, test.header...)
 			if !strings.Contains(answer, "git-gate: refused: ") || !strings.Contains(answer, test.want) {
 				t.Errorf("%d %q, want %q", status, answer, test.want)
@@ -134,7 +134,7 @@ func TestHostileRequests(t *testing.T) {
 			if status == http.StatusOK && !strings.Contains(answer, "ng refs/heads/") {
 				t.Errorf("no reference is reported: %q", answer)
 			}
-			if g.refs(t) != refs {
+			if g.state(t) != before {
 				t.Error("the upstream changed")
 			}
 		})
@@ -159,9 +159,9 @@ func TestHostileRequests(t *testing.T) {
 		{name: "update", body: update("refs/heads/main") + "0000" + whole},
 		{name: "deletion", body: line(old+" "+none+" refs/heads/empty"+wanted) + "0000"},
 	} {
-		refs := g.refs(t)
+		before := g.state(t)
 		status, answer := g.post(t, test.body, test.header...)
-		if status != http.StatusOK || strings.Contains(answer, "ng ") || g.refs(t) == refs {
+		if status != http.StatusOK || strings.Contains(answer, "ng ") || g.state(t) == before {
 			t.Errorf("%s: %d %q", test.name, status, answer)
 		}
 	}
