@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"net/textproto"
+	"strings"
 	"sync/atomic"
 	"time"
 
@@ -41,6 +42,9 @@ func (x *exchange) openBody() *policy.Decision {
 	if length == 0 || x.in.Body == nil || x.in.Body == http.NoBody {
 		return nil
 	}
+	if coding := strings.Join(x.in.Header["Content-Encoding"], ", "); !scannable(coding) {
+		return x.block(policy.Secret, "a body in the coding "+coding+" cannot be scanned", "send the body without Content-Encoding, or with gzip")
+	}
 	scanned := x.scanner.Reader("body", x.in.Body)
 	x.body = &outBody{}
 	if length > 0 && length <= maxBuffered && x.in.Header["Expect"] == nil {
@@ -63,6 +67,16 @@ func (x *exchange) openBody() *policy.Decision {
 		return x.bodyTrouble(err)
 	}
 	return nil
+}
+
+// scannable reports whether the scanner sees through a body's coding. What
+// "deflate" means differs from one client to the next.
+func scannable(coding string) bool {
+	switch strings.ToLower(coding) {
+	case "", "identity", "gzip", "x-gzip":
+		return true
+	}
+	return false
 }
 
 // announced fills the trailers in at the end of a body.

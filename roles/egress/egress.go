@@ -60,8 +60,8 @@ type Config struct {
 	// GrantsPath keeps how often grants were used; "" = grants with uses are
 	// refused.
 	GrantsPath string
-	// Scanner sees all that leaves and cleans all that is logged; nil knows
-	// only the tokens.
+	// Scanner sees all that leaves and cleans all that is logged; nil finds
+	// nothing.
 	Scanner *secretscan.Scanner
 	// OnFinding hears of each secret that was refused on a route for host, and
 	// returns the id of the proposal to clear it, "" = none; nil = nobody.

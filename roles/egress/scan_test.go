@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
 	"io"
@@ -123,5 +124,27 @@ func TestBodiesArriveAsTheyAre(t *testing.T) {
 				}
 			}
 		}
+	}
+}
+
+// TestCodedBodies: what the scanner cannot see through does not leave.
+func TestCodedBodies(t *testing.T) {
+	l := newLab(t, route("api.test"))
+	zipped := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		io.WriteString(z, text)
+		z.Close()
+		return b.String()
+	}
+	for _, coding := range []string{"br", "zstd", "deflate", "compress", "gzip, br", "gzip, gzip", "GZIP;q=1"} {
+		l.wantBlock(coding, l.ask("POST", "https://api.test/", zipped("text"), header("Content-Encoding", coding)), policy.Secret)
+	}
+	clean := zipped(strings.Repeat("some clean text\n", 1000))
+	for _, coding := range []string{"gzip", "GZIP", "identity"} {
+		if got := l.wantThrough(coding, l.ask("POST", "https://api.test/", clean, header("Content-Encoding", coding))); got.body != clean {
+			t.Errorf("%s: the body was changed", coding)
+		}
+		l.wantBlock(coding, l.ask("POST", "https://api.test/", zipped("a "+known+" b"), header("Content-Encoding", coding)), policy.Secret)
 	}
 }
