@@ -136,6 +136,19 @@ func attempts() map[string]func() error {
 		"open exe of 1":     open("/proc/1/exe", unix.O_RDONLY),
 		"open fds of 1":     open("/proc/1/fd/1", unix.O_RDONLY),
 		"open memory of 1":  open("/proc/1/mem", unix.O_RDONLY),
+		"take a descriptor of 1": func() error {
+			init, err := unix.PidfdOpen(1, 0)
+			if err != nil {
+				return err
+			}
+			_, err = unix.PidfdGetfd(init, 3, 0)
+			return err
+		},
+		"read memory of 1": func() error {
+			word := make([]byte, 8)
+			_, err := unix.ProcessVMReadv(1, []unix.Iovec{{Base: &word[0], Len: 8}}, []unix.RemoteIovec{{Base: 0x400000, Len: 8}}, 0)
+			return err
+		},
 		"signal a process outside": func() error {
 			return unix.Kill(hostPID, 0)
 		},

@@ -23,7 +23,7 @@ import (
 // another; they have no control.
 var everywhereRefused = []string{
 	"bpf", "crypto socket", "open /dev/vsock", "open sysrq", "unknown system call", "vsock", "write /proc/sys/user",
-	"write /proc/pressure", "read root of 1", "read environ of 1", "open exe of 1", "open fds of 1", "open memory of 1",
+	"write /proc/pressure", "take a descriptor of 1", "read memory of 1", "read root of 1", "read environ of 1", "open exe of 1", "open fds of 1", "open memory of 1",
 }
 
 // needRoot are attempts whose control only root can give.
@@ -141,11 +141,12 @@ func TestInitSurvivesSignals(t *testing.T) {
 }
 
 func TestStatus(t *testing.T) {
-	out, _ := run(t, "cat /proc/self/status")
+	out, _ := run(t, "cat /proc/self/status; for n in user net mnt pid; do echo max_$n: $(cat /proc/sys/user/max_${n}_namespaces); done")
 	status := fields(out)
 	for key, want := range map[string]string{
 		"CapInh": "0000000000000000", "CapPrm": "0000000000000000", "CapEff": "0000000000000000",
 		"CapBnd": "0000000000000000", "CapAmb": "0000000000000000",
+		"max_user": "0", "max_net": "0", "max_mnt": "0", "max_pid": "0",
 		"NoNewPrivs": "1", "Seccomp": "2", "Uid": "1000\t1000\t1000\t1000", "Gid": "1000\t1000\t1000\t1000",
 	} {
 		if status[key] != want {

@@ -30,7 +30,7 @@ func launch(t *thread, self, argument string, id identity, control *os.File) (*e
 			UidMappings:                []syscall.SysProcIDMap{{ContainerID: agentID, HostID: id.uid, Size: 1}},
 			GidMappings:                []syscall.SysProcIDMap{{ContainerID: agentID, HostID: id.gid, Size: 1}},
 			GidMappingsEnableSetgroups: id.foreign,
-			AmbientCaps:                []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP},
+			AmbientCaps:                []uintptr{unix.CAP_SYS_ADMIN, unix.CAP_NET_ADMIN, unix.CAP_SETUID, unix.CAP_SETGID, unix.CAP_SETPCAP, unix.CAP_SYS_RESOURCE},
 			Pdeathsig:                  syscall.SIGKILL,
 		},
 	}

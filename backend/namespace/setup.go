@@ -3,7 +3,9 @@
 package namespace
 
 import (
+	"errors"
 	"fmt"
+	"io/fs"
 	"maps"
 	"math"
 	"net"
@@ -56,7 +58,15 @@ func build(w *wire) error {
 	if err := unix.Sethostname([]byte(to.Slug)); err != nil {
 		return fmt.Errorf("set the host name: %w", err)
 	}
-	return buildRoot(to, files)
+	limits, err := namespaceLimits()
+	if err != nil {
+		return err
+	}
+	defer closeAll(limits)
+	if err := buildRoot(to, files); err != nil {
+		return err
+	}
+	return forbidNamespaces(limits)
 }
 
 // becomeAgent takes the one user that is mapped. Capabilities survive it,
@@ -75,6 +85,34 @@ func becomeAgent(dropGroups bool) error {
 		return fmt.Errorf("become the agent's user: %w", errno)
 	}
 	return unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0)
+}
+
+// namespaceLimits opens this user namespace's own limits of further ones, see
+// namespaces(7), while they can be opened.
+func namespaceLimits() (limits []*os.File, err error) {
+	for _, kind := range []string{"cgroup", "ipc", "mnt", "net", "pid", "time", "user", "uts"} {
+		limit, err := os.OpenFile("/proc/sys/user/max_"+kind+"_namespaces", os.O_WRONLY, 0)
+		if errors.Is(err, fs.ErrNotExist) { // older kernels have fewer kinds
+			continue
+		}
+		if err != nil {
+			closeAll(limits)
+			return nil, fmt.Errorf("forbid further namespaces: %w", err)
+		}
+		limits = append(limits, limit)
+	}
+	return limits, nil
+}
+
+// forbidNamespaces makes them impossible, whatever the system call filter lets
+// through. Building the world needs some that the kernel makes for itself.
+func forbidNamespaces(limits []*os.File) error {
+	for _, limit := range limits {
+		if _, err := limit.WriteString("0"); err != nil {
+			return fmt.Errorf("forbid further namespaces: %w", err)
+		}
+	}
+	return nil
 }
 
 // listen brings up the loopback interface and opens the roles' listeners on
