@@ -125,6 +125,9 @@ func (o *objects) ciChanges(ctx context.Context, c command) []string {
 	}
 	base, err := c.old, error(nil)
 	if c.creates() {
+		if o.runsNothing(ctx, c.new) {
+			return nil
+		}
 		if base, err = o.lookup.head(ctx); err != nil {
 			return []string{"(the upstream's HEAD cannot be read)"}
 		}
@@ -141,11 +144,22 @@ func (o *objects) ciChanges(ctx context.Context, c command) []string {
 	}
 	comparison := ciComparison{objects: o}
 	comparison.walk(ctx, before, after, "", false)
-	if c.creates() && before != "" && len(comparison.changed) > 0 {
-		all := ciComparison{objects: o}
-		if all.walk(ctx, "", after, "", false); len(all.changed) == 0 {
-			return nil
-		}
+	if c.creates() && len(comparison.changed) > 0 && o.runsNothing(ctx, c.new) {
+		return nil
 	}
 	return comparison.changed
+}
+
+// runsNothing tells whether what is here of a commit is all of it, and no CI
+// path is in it.
+func (o *objects) runsNothing(ctx context.Context, commit gitpack.ID) bool {
+	here := *o
+	here.offline = true
+	tree, err := here.rootTree(ctx, commit)
+	if err != nil {
+		return false
+	}
+	all := ciComparison{objects: &here}
+	all.walk(ctx, "", tree, "", false)
+	return len(all.changed) == 0
 }

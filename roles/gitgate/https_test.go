@@ -3,6 +3,7 @@ package gitgate
 import (
 	"crypto/tls"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
@@ -37,6 +38,7 @@ func startHTTPS(t *testing.T, root string, ca *pkitest.CA) (url string) {
 		backend.ServeHTTP(w, q)
 	}))
 	server.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, 0)
 	server.StartTLS()
 	t.Cleanup(server.Close)
 	return server.URL

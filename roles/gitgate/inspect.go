@@ -12,7 +12,7 @@ import (
 )
 
 // maxFindings is how many different secrets one refusal names.
-const maxFindings = 5
+const maxFindings = 10
 
 // inspector scans every object of a push. It reads nothing that the push says
 // about scanning.

@@ -25,6 +25,7 @@ type objects struct {
 	lookup  *lookup
 	fetched []*fetchedPack
 	lookups int
+	offline bool // the upstream is not asked
 	// borders are commits that the push builds on and does not hold; nil =
 	// not yet looked for.
 	borders []gitpack.ID
@@ -78,6 +79,9 @@ func (o *objects) get(ctx context.Context, id gitpack.ID) (gitpack.Type, []byte,
 		t, data, err := o.local(id)
 		if !errors.Is(err, io.EOF) {
 			return t, data, err
+		}
+		if o.offline {
+			return 0, nil, fmt.Errorf("%s is not here", id)
 		}
 		wanted := id
 		if len(o.borders) > 0 {

@@ -80,7 +80,7 @@ func (g *gate) refuses(t *testing.T, dir, want string, args ...string) string {
 		t.Errorf("push %v: %v, want %q in\n%s", args, err, want, out)
 	}
 	for line := range strings.Lines(out) {
-		if strings.HasPrefix(line, "remote:") && strings.Contains(line, secret) {
+		if strings.HasPrefix(line, "remote:") && (strings.Contains(line, secret) || strings.Contains(line, githubToken)) {
 			t.Errorf("push %v shows the secret: %s", args, line)
 		}
 	}
@@ -187,6 +187,9 @@ func TestPushLarge(t *testing.T) {
 	g.refuses(t, dir, "known-secret in more line", "HEAD:refs/heads/noise")
 }
 
+// githubToken has the form of one; nothing but gitleaks' rules knows it.
+const githubToken = "ghp" + "_" + "k3J9xQ2mV7bT1wR8zL5pN4dF6hG0sYcAeUiO"
+
 // TestSecretAnywhere hides a secret in each part of a push.
 func TestSecretAnywhere(t *testing.T) {
 	t.Parallel()
@@ -209,6 +212,8 @@ func TestSecretAnywhere(t *testing.T) {
 	}{
 		{"file", file("src/a.go", "package a\n\nvar x = `"+secret+"`\n", "known-secret in src/a.go line 3 of ")},
 		{"allowed by a comment", file("a.go", secret+" // gitleaks:allow\n", "known-secret in a.go line 1")},
+		{"link in a README", file("README.md", "# Widgets\n\nSee [here](https://collector.test/?q="+githubToken+").\n", "github-pat in README.md line 3 of ")},
+		{"token in a lock file", file("go.sum", "x "+githubToken+"\n", "github-pat in go.sum line 1 of ")},
 		{"lock file", file("package-lock.json", secret, "known-secret in package-lock.json line 1")},
 		{"image", file("vendor/a.png", "\x89PNG\r\n\x1a\n\x00"+secret, "known-secret in vendor/a.png")},
 		{"its own configuration", func(t *testing.T) (string, []string) {
