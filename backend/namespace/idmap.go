@@ -16,8 +16,13 @@ import (
 // owner appear as those of uid, and what uid writes becomes the owner's. It
 // needs the host's root.
 func mapWorkspace(path, self string, uid int) (*os.File, error) {
+	folder, err := openFolder(path)
+	if err != nil {
+		return nil, fmt.Errorf("workspace: %w", err)
+	}
+	defer folder.Close()
 	var owner unix.Stat_t
-	if err := unix.Stat(path, &owner); err != nil {
+	if err := unix.Fstat(int(folder.Fd()), &owner); err != nil {
 		return nil, fmt.Errorf("workspace %s: %w", path, err)
 	}
 	users, err := userNamespace(self, int(owner.Uid), int(owner.Gid), uid)
@@ -25,18 +30,11 @@ func mapWorkspace(path, self string, uid int) (*os.File, error) {
 		return nil, fmt.Errorf("map the owner of the workspace: %w", err)
 	}
 	defer users.Close()
-
-	tree, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
-	if err != nil {
-		return nil, fmt.Errorf("workspace %s: %w", path, err)
-	}
-	mount := os.NewFile(uintptr(tree), path)
-	err = unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{
+	mount, err := cloneTree(int(folder.Fd()), "", &unix.MountAttr{
 		Attr_set:  unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV,
 		Userns_fd: uint64(users.Fd()),
 	})
 	if err != nil {
-		mount.Close()
 		return nil, fmt.Errorf("workspace %s: this filesystem, or one mounted below the folder, cannot be shown under another owner "+
 			"(id-mapped mounts); run bottle as the folder's owner instead of root, or move it to ext4, xfs or btrfs: %w", path, err)
 	}

@@ -110,26 +110,58 @@ func openWorkspace(to world, files []*os.File) (tree, error) {
 		}
 		return tree{"/workspace", files[0]}, nil
 	}
-	file, err := openTree(to.Workspace, unix.MOUNT_ATTR_NOSUID|unix.MOUNT_ATTR_NODEV)
-	return tree{"/workspace", file}, err
+	folder, err := openFolder(to.Workspace)
+	if err != nil {
+		return tree{}, err
+	}
+	defer folder.Close()
+	file, err := cloneTree(int(folder.Fd()), "", &unix.MountAttr{Attr_set: unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV})
+	if err != nil {
+		return tree{}, fmt.Errorf("workspace %s: %w", to.Workspace, err)
+	}
+	return tree{"/workspace", file}, nil
+}
+
+// openFolder opens a folder whose path has no links left. One that has some
+// after all was made by somebody who wants to be looked at another folder.
+func openFolder(path string) (*os.File, error) {
+	fd, err := unix.Openat2(unix.AT_FDCWD, path, &unix.OpenHow{
+		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS,
+	})
+	if err != nil {
+		return nil, &os.PathError{Op: "open", Path: path, Err: err}
+	}
+	return os.NewFile(uintptr(fd), path), nil
 }
 
 // openTree clones the mounts at and below path, with more restrictions.
 func openTree(path string, attributes uint64) (*os.File, error) {
-	fd, err := unix.OpenTree(unix.AT_FDCWD, path, unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_RECURSIVE)
+	file, err := cloneTree(unix.AT_FDCWD, path, &unix.MountAttr{Attr_set: attributes})
+	if err != nil {
+		return nil, fmt.Errorf("mount %s: %w", path, err)
+	}
+	return file, nil
+}
+
+// cloneTree clones the mounts at and below a path, or an open folder when the
+// path is empty, and changes the copy. No link is followed at the path's end.
+func cloneTree(dir int, path string, change *unix.MountAttr) (*os.File, error) {
+	flags := uint(unix.OPEN_TREE_CLONE | unix.OPEN_TREE_CLOEXEC | unix.AT_RECURSIVE | unix.AT_SYMLINK_NOFOLLOW)
+	if path == "" {
+		flags |= unix.AT_EMPTY_PATH
+	}
+	fd, err := unix.OpenTree(dir, path, flags)
+	if err == nil {
+		err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, change)
+		if err == nil {
+			return os.NewFile(uintptr(fd), path), nil
+		}
+		unix.Close(fd)
+	}
 	if errors.Is(err, unix.ENOSYS) {
 		return nil, fmt.Errorf("this kernel is too old; the namespace backend needs Linux 5.12: %w", err)
 	}
-	if err != nil {
-		return nil, fmt.Errorf("open %s: %w", path, err)
-	}
-	file := os.NewFile(uintptr(fd), path)
-	err = unix.MountSetattr(fd, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{Attr_set: attributes})
-	if err != nil {
-		file.Close()
-		return nil, fmt.Errorf("restrict %s: %w", path, err)
-	}
-	return file, nil
+	return nil, err
 }
 
 // attach puts the tree at its place, and closes it.
