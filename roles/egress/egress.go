@@ -158,7 +158,7 @@ func (r *Role) Reload() error {
 		next.generation = old.generation + 1
 	}
 	r.Log.Info("routes in force", "generation", next.generation, "sha256", next.table.SHA256())
-	old.close()
+	next.inherit(old.close())
 	r.active.review(next)
 	return nil
 }
@@ -203,10 +203,19 @@ func (r *Role) Run(ctx context.Context) error {
 		serve(outer, &proxyListener{Listener: netutil.LimitListener(l, maxConnections), role: r, door: true})
 	}
 	r.Health.Set(health.Ready)
+	tidy := time.NewTicker(tidyInterval)
+	defer tidy.Stop()
 	var err error
-	select {
-	case <-ctx.Done():
-	case err = <-failed:
+loop:
+	for {
+		select {
+		case <-ctx.Done():
+			break loop
+		case err = <-failed:
+			break loop
+		case now := <-tidy.C:
+			r.live.Load().tidy(now)
+		}
 	}
 	stopping, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()

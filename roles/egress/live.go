@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -21,8 +22,16 @@ type live struct {
 	mu         sync.Mutex
 	transports map[class]*http.Transport
 	scanners   map[*routes.Route]*secretscan.Scanner
+	retired    []retired
 	epoch      uint64
 	closed     bool
+}
+
+// retired is a transport that new requests do not get any more. One that got
+// it just before may still leave an idle connection in it.
+type retired struct {
+	transport *http.Transport
+	since     time.Time
 }
 
 // class is what two requests must agree in to share connections.
@@ -65,10 +74,7 @@ func (l *live) transport(x *exchange) *http.Transport {
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if hop, ok := l.role.NextHop.(Replaceable); ok && hop.Epoch() != l.epoch {
-		l.epoch = hop.Epoch()
-		l.drop()
-	}
+	l.follow()
 	t, ok := l.transports[c]
 	if !ok {
 		t = l.role.newTransport(c, x.route.Networks)
@@ -89,23 +95,57 @@ func networksKey(networks []netip.Prefix) string {
 	return key.String()
 }
 
+// follow drops the connections to a process that the next hop has replaced.
+func (l *live) follow() {
+	if hop, ok := l.role.NextHop.(Replaceable); ok && hop.Epoch() != l.epoch {
+		l.epoch = hop.Epoch()
+		l.drop()
+	}
+}
+
+// tidy does so without waiting for a request, and closes what became idle in
+// retired transports, so that the process before can end.
+func (l *live) tidy(now time.Time) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.follow()
+	for _, r := range l.retired {
+		r.transport.CloseIdleConnections()
+	}
+	l.retired = slices.DeleteFunc(l.retired, func(r retired) bool { return now.Sub(r.since) > keepRetired })
+}
+
 // drop forgets the connections; those in use end with their request.
 func (l *live) drop() {
 	for _, t := range l.transports {
 		t.CloseIdleConnections()
+		l.retired = append(l.retired, retired{t, time.Now()})
 	}
 	clear(l.transports)
 }
 
 // close ends the idle connections; a request that still comes opens its own.
-func (l *live) close() {
+// The transports it returns have to be tidied further.
+func (l *live) close() []retired {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.closed = true
 	l.drop()
+	return l.retired
+}
+
+// inherit goes on tidying what the table before left behind.
+func (l *live) inherit(past []retired) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.retired = append(l.retired, past...)
 }
 
 const (
+	// tidyInterval is how often idle connections of the past are looked for,
+	// keepRetired, how long.
+	tidyInterval = time.Second
+	keepRetired  = 10 * time.Minute
 	// idleUpstream is how long an unused connection to an origin is kept.
 	idleUpstream = 90 * time.Second
 	// expectWait is how long an origin may take to ask for a body that waits
