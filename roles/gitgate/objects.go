@@ -90,7 +90,7 @@ func (o *objects) get(ctx context.Context, id gitpack.ID) (gitpack.Type, []byte,
 		if err := o.fetch(func() (*fetchedPack, error) { return o.lookup.snapshot(ctx, wanted) }); err != nil {
 			return 0, nil, err
 		}
-		if t, data, err = o.local(id); wanted == id && errors.Is(err, io.EOF) {
+		if _, _, err := o.local(id); wanted == id && errors.Is(err, io.EOF) {
 			return 0, nil, fmt.Errorf("the upstream did not send %s", id)
 		}
 	}
