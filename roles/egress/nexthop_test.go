@@ -11,6 +11,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/policy"
 )
@@ -148,11 +149,21 @@ func TestNextHopReplaced(t *testing.T) {
 		t.Errorf("%d new tunnels after the replacement", len(heads))
 	}
 	h.mu.Lock()
-	first := h.open[0]
+	second := h.open[1]
 	h.mu.Unlock()
-	if _, err := first.Read(make([]byte, 1)); err == nil {
-		t.Error("the connection to the process before is still in use")
-	}
+	// Without any request the connection is let go too.
+	h.epoch.Add(1)
+	gone := make(chan error, 1)
+	go func() {
+		for {
+			if _, err := second.Write(nil); err != nil {
+				gone <- err
+				return
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	within(t, gone, "the end of the connection to the process before")
 }
 
 // TestProxyURL: the next hop from the environment, with its authorization.
