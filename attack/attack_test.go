@@ -1,0 +1,114 @@
+package attack_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/claude-bottle/claude-bottle/attack"
+)
+
+// programs is where the real binaries are, built once.
+var programs string
+
+func TestMain(m *testing.M) { os.Exit(run(m)) }
+
+func run(m *testing.M) int {
+	dir, err := os.MkdirTemp("", "attack-test-")
+	if err != nil {
+		panic(err)
+	}
+	defer os.RemoveAll(dir)
+	// A bottle's first process has no rights of the operator's and must be able
+	// to run the program.
+	if err := os.Chmod(dir, 0o755); err != nil {
+		panic(err)
+	}
+	for name, pkg := range map[string]string{"bottle": "../cmd/bottle", "sidecars": "../cmd/sidecars"} {
+		build := exec.Command("go", "build", "-o", filepath.Join(dir, name), pkg)
+		build.Stdout, build.Stderr = os.Stderr, os.Stderr
+		if err := build.Run(); err != nil {
+			panic(err)
+		}
+	}
+	programs = dir
+	return m.Run()
+}
+
+// TestAttacks plays every case in a real bottle, of the backend that
+// CLAUDE_BOTTLE_BACKEND names.
+func TestAttacks(t *testing.T) {
+	w := newWorld(t)
+	home := w.up(t)
+	inside := func(ctx context.Context, command []string, out, err io.Writer) (int, error) {
+		return finish(w.bottle(ctx, home, append([]string{"exec", slug, "--"}, command...)...), out, err)
+	}
+	go w.rejectAll(t.Context(), home)
+	for _, c := range attack.Cases() {
+		t.Run(c.Name, func(t *testing.T) {
+			for _, r := range attack.Run(t.Context(), inside, w, []attack.Case{c}) {
+				for _, p := range r.Problems {
+					t.Error(p)
+				}
+				t.Logf("%s: %d attempts", r.Case.Tells, len(r.Attempts))
+			}
+		})
+	}
+}
+
+// TestFindsLeaks plays cases where nothing holds them, beside the proof that
+// they hold in a bottle: the suite must say so.
+func TestFindsLeaks(t *testing.T) {
+	w := newWorld(t)
+	outside := func(ctx context.Context, command []string, out, err io.Writer) (int, error) {
+		cmd := exec.CommandContext(ctx, command[0], command[1:]...)
+		cmd.Env = append(os.Environ(), w.secrets()...)
+		cmd.Env = append(cmd.Env, "CURL_CA_BUNDLE="+w.caPath)
+		return finish(cmd, out, err)
+	}
+	for _, c := range attack.Cases() {
+		found := ""
+		switch c.Name {
+		case "1-host-not-allowed", "2-address-not-allowed", "4-secret-to-resolvers":
+			found = "got out: "
+		case "4-resolver", "escape", "topology":
+			found = "attack "
+		default:
+			continue
+		}
+		if found == "got out: " != c.NeedsWorld {
+			continue
+		}
+		for _, r := range attack.Run(t.Context(), outside, w, []attack.Case{c}) {
+			if all := strings.Join(r.Problems, "\n"); !strings.Contains(all, found) {
+				t.Errorf("%s finds nothing where nothing is held back: %s", c.Name, all)
+			}
+		}
+	}
+}
+
+func finish(cmd *exec.Cmd, out, err io.Writer) (int, error) {
+	cmd.Stdout, cmd.Stderr = out, err
+	e := cmd.Run()
+	if exit, ok := errors.AsType[*exec.ExitError](e); ok {
+		return exit.ExitCode(), nil
+	}
+	return 0, e
+}
+
+// output runs a program to its end and fails the test when it fails.
+func output(t *testing.T, cmd *exec.Cmd) string {
+	t.Helper()
+	var out, complaints bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &complaints
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s%s", strings.Join(cmd.Args, " "), err, out.String(), complaints.String())
+	}
+	return out.String()
+}
