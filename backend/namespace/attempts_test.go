@@ -34,12 +34,36 @@ func playAgent(task string) {
 		unix.RawSyscall(0x40000000|unix.SYS_GETPID, 0, 0, 0)
 	case "i386":
 		callI386()
+	case "listen":
+		var doors []net.Listener
+		for network, address := range twoDoors {
+			door, err := net.Listen(network, address)
+			if err != nil {
+				fatal(err)
+			}
+			doors = append(doors, door)
+		}
+		for {
+			if _, err := doors[0].Accept(); err != nil {
+				fatal(fmt.Errorf("%v: %w", doors, err))
+			}
+		}
+	case "reach":
+		for _, network := range []string{"tcp", "unix"} {
+			if conn, err := net.Dial(network, twoDoors[network]); err == nil {
+				fmt.Print(map[string]string{"tcp": "tcp ", "unix": "abstract "}[network])
+				conn.Close()
+			}
+		}
 	case "signal-init":
 		for _, sig := range []unix.Signal{unix.SIGKILL, unix.SIGSTOP, unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGUSR1, unix.SIGQUIT, unix.SIGPIPE} {
 			unix.Kill(1, sig)
 		}
 	}
 }
+
+// twoDoors are what an agent listens on for another.
+var twoDoors = map[string]string{"tcp": "127.0.0.1:7777", "unix": "@claude-bottle-two-doors"}
 
 // attempts are what a hostile agent tries. Where things are on the host comes
 // in the environment.

@@ -70,8 +70,8 @@ func agentEnv(planned []string, terminal bool) []string {
 		"HOME=/home/agent", "USER=agent", "LOGNAME=agent",
 		"PATH=/home/agent/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
 	}
-	if terminal {
-		defaults = append(defaults, "TERM="+os.Getenv("TERM"))
+	if term, ok := os.LookupEnv("TERM"); ok && terminal {
+		defaults = append(defaults, "TERM="+term)
 	}
 	for _, variable := range defaults {
 		name, _, _ := strings.Cut(variable, "=")

@@ -12,6 +12,8 @@ import (
 	"strings"
 	"sync"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/containment"
 )
@@ -110,8 +112,9 @@ func (g *guest) hear(e event, files []*os.File) {
 		offer(g.proofs, *e.Proof, nil)
 	case e.Started != nil:
 		s := g.session(e.Started.ID)
-		if s == nil {
+		if s == nil { // whoever asked for it has gone
 			closeAll(files)
+			go g.signal(&session{id: e.Started.ID}, int(unix.SIGKILL))
 			return
 		}
 		result := startedSession{files: files, code: e.Started.Code}

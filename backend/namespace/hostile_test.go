@@ -79,6 +79,29 @@ touch $0.ran' > agent; chmod 755 agent; read go; curl -s http://egress:9099/`)..
 	}
 }
 
+// Two bottles of one operator know nothing of each other.
+func TestTwoBottles(t *testing.T) {
+	home := newHome(t)
+	first := newPlan(t, home, "first", sh("touch /tmp/first; TEST_AGENT=listen ./agent")...)
+	addAgent(t, first)
+	a := start(t, home, first, backend.Stdio{})
+	second := newPlan(t, home, "second", sh("sleep 4242")...)
+	addAgent(t, second)
+	b := start(t, home, second, backend.Stdio{})
+	script := sh("TEST_AGENT=reach ./agent; ls /tmp/first")
+	reach := func(bottle backend.Bottle) string {
+		var out buffer
+		if _, err := bottle.Exec(t.Context(), script, backend.Stdio{Out: &out, Err: &out}); err != nil {
+			t.Fatal(err)
+		}
+		return out.String()
+	}
+	eventually(t, "the first bottle reaches itself", func() bool { return strings.HasPrefix(reach(a), "tcp abstract /tmp/first\n") })
+	if got := reach(b); strings.Contains(got, "tcp") || strings.Contains(got, "abstract") || !strings.Contains(got, "cannot access '/tmp/first'") {
+		t.Errorf("the second bottle reaches the first: %q", got)
+	}
+}
+
 // The end of Start's context is the bottle's.
 func TestContextEnds(t *testing.T) {
 	home := newHome(t)

@@ -188,6 +188,10 @@ func TestEnvironment(t *testing.T) {
 			t.Errorf("%q is missing in %s", want, out)
 		}
 	}
+	onDisk, err := exec.Command("grep", "-r", "-e", "secret-of", "-e", "token-of", string(home), p.Workspace).Output()
+	if len(onDisk) != 0 {
+		t.Errorf("on the disk: %s %v", onDisk, err)
+	}
 	for _, secret := range []string{"operator", "token-of", "secret-of", "nameserver"} {
 		if strings.Contains(out, secret) {
 			t.Errorf("%q is known inside: %s", secret, out)

@@ -8,6 +8,11 @@
 // then it gives up all of them for good and executes itself once more. The
 // second (resident) starts commands when `bottle up` says so, reaps, and is
 // trusted by nobody: what it says is read like the agent's own words.
+//
+// The workspace is shared with the host, with all that follows: a program of the
+// host that listens on a unix socket in it can be reached by the agent, and what
+// the agent writes there is run by whoever runs it. The workspace's own git
+// hooks alone are protected.
 package namespace
 
 import "github.com/claude-bottle/claude-bottle/state"
