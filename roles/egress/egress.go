@@ -145,7 +145,9 @@ func (r *Role) Reload() error {
 	if err != nil {
 		err = fmt.Errorf("egress: routes: %s", r.Scanner.Redact(err.Error()))
 		r.Health.Refused(err)
-		r.Log.Error("routes refused, the old ones stay in force", "error", err)
+		if r.live.Load() != nil { // else the caller tells why nothing starts
+			r.Log.Error("routes refused, the old ones stay in force", "error", err)
+		}
 		return err
 	}
 	r.Health.InForce(next.table.SHA256())
