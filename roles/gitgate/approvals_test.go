@@ -34,6 +34,17 @@ func (g *gate) operator(t *testing.T) *proposal.Queue {
 	return q
 }
 
+// restarted are the approvals that a new process finds.
+func (g *gate) restarted(t *testing.T) approved {
+	t.Helper()
+	a, err := newApprovals(g.queue, proposal.Options{Slug: "test"}, g.log, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer a.queue.Close()
+	return a.inForce()
+}
+
 func respond(t *testing.T, q *proposal.Queue, id string, r proposal.Response) {
 	t.Helper()
 	e, err := q.Get(id)
@@ -71,6 +82,10 @@ func TestFindingIsApproved(t *testing.T) {
 		t.Errorf("the answer was not filed as delivered: %v", err)
 	}
 
+	if rules := g.restarted(t); len(rules) != 1 {
+		t.Errorf("after a restart these approvals hold: %v", rules)
+	}
+
 	// The finding is approved, wherever it stands; what else is found is not.
 	commit(t, dir, map[string]string{"elsewhere": "x = " + secret})
 	g.passes(t, dir, "HEAD:refs/heads/main")
@@ -99,6 +114,9 @@ func TestApprovalThatEnds(t *testing.T) {
 	g.passes(t, dir, push)
 	commit(t, dir, map[string]string{"a.txt": "x" + secret})
 	g.refuses(t, dir, "known-secret in a.txt line 1", push)
+	if rules := g.restarted(t); len(rules) != 0 {
+		t.Errorf("after a restart spent approvals hold: %v", rules)
+	}
 
 	commit(t, dir, map[string]string{"a.txt": "gone", "b.txt": shortSecret})
 	git(t, dir, "reset", "-q", "--soft", "HEAD~2")
@@ -131,7 +149,7 @@ func TestHeldPush(t *testing.T) {
 	})
 	out := g.passes(t, dir, "HEAD:refs/heads/main")
 	operator.Wait()
-	if !strings.Contains(out, "remote: git-gate: the operator is asked") {
+	if !strings.Contains(out, "remote: git-gate: the operator is asked") || !strings.Contains(out, "remote: git-gate: held: known-secret in a.txt line 1") {
 		t.Errorf("nothing was said while waiting: %s", out)
 	}
 }

@@ -1,9 +1,11 @@
 package gitgate
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -171,6 +173,21 @@ func TestLimits(t *testing.T) {
 			t.Errorf("%q", answer)
 		}
 	})
+}
+
+// TestJudgementThatFails: a panic of what judges is a refusal.
+func TestJudgementThatFails(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, nil)
+	request := &pushRequest{}
+	p := &push{Role: g.role, request: request, report: &report{w: httptest.NewRecorder(), request: request, redact: g.role.scanner.Redact}}
+	refused, questions := p.guarded(t.Context(), func(context.Context) ([]refusal, []question) { panic("an index out of range") })
+	if len(refused) != 1 || len(questions) != 0 {
+		t.Errorf("%v %v", refused, questions)
+	}
+	if refused, _ := p.guarded(t.Context(), func(context.Context) ([]refusal, []question) { return nil, nil }); len(refused) != 0 {
+		t.Errorf("control: %v", refused)
+	}
 }
 
 func TestFullDisk(t *testing.T) {

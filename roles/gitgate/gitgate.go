@@ -44,7 +44,8 @@ type Config struct {
 	// Tokens are the values of the token_env names in it.
 	Tokens map[string]string
 	// HTTPClient reaches HTTPS upstreams; nil = one that trusts the system's
-	// roots and uses no proxy.
+	// roots and uses no proxy. Redirects are never followed: the upstream is
+	// the one that is named.
 	HTTPClient *http.Client
 	// Slug is the bottle's identity in proposals.
 	Slug string
@@ -147,13 +148,12 @@ func New(c Config) (*Role, error) {
 	}
 	client := c.HTTPClient
 	if client == nil {
-		client = &http.Client{
-			Transport:     &http.Transport{ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout},
-			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-		}
+		client = &http.Client{Transport: &http.Transport{ForceAttemptHTTP2: true, TLSHandshakeTimeout: dialTimeout}}
 	}
+	stays := *client
+	stays.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 	for name, repo := range parsed.Repos {
-		u, err := newUpstream(repo, filepath.Dir(c.ConfigPath), c.Tokens, client)
+		u, err := newUpstream(repo, filepath.Dir(c.ConfigPath), c.Tokens, &stays)
 		if err != nil {
 			return nil, fmt.Errorf("repository %s: %w", name, err)
 		}

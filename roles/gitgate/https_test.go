@@ -25,6 +25,10 @@ func startHTTPS(t *testing.T, root string, ca *pkitest.CA) (url string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {
+		t.Error("a redirect was followed")
+	}))
+	t.Cleanup(elsewhere.Close)
 	backend := &cgi.Handler{
 		Path: "/usr/lib/git-core/git-http-backend",
 		Env:  []string{"GIT_PROJECT_ROOT=" + root, "GIT_HTTP_EXPORT_ALL=1", "REMOTE_USER=x"},
@@ -32,6 +36,10 @@ func startHTTPS(t *testing.T, root string, ca *pkitest.CA) (url string) {
 	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		if _, password, ok := q.BasicAuth(); !ok || password != token {
 			http.Error(w, "who are you", http.StatusUnauthorized)
+			return
+		}
+		if strings.HasPrefix(q.URL.Path, "/moved.git/") {
+			http.Redirect(w, q, elsewhere.URL, http.StatusTemporaryRedirect)
 			return
 		}
 		q.Header.Del("Authorization")
@@ -56,6 +64,7 @@ func TestHTTPSUpstream(t *testing.T) {
 			root := filepath.Dir(c.ConfigPath)
 			git(t, filepath.Join(root, "widgets.git"), "config", "http.receivepack", "true")
 			config := fmt.Sprintf("repos:\n  widgets:\n    url: %s/widgets.git\n    token_env: EGRESS_TOKEN_1\n", startHTTPS(t, root, ca))
+			config += strings.ReplaceAll(strings.TrimPrefix(config, "repos:\n"), "widgets", "moved")
 			if err := os.WriteFile(c.ConfigPath, []byte(config), 0o600); err != nil {
 				t.Fatal(err)
 			}
@@ -75,6 +84,10 @@ func TestHTTPSUpstream(t *testing.T) {
 		git(t, dir, "reset", "-q", "--hard", "HEAD~1")
 		commit(t, dir, map[string]string{"Jenkinsfile": "x"})
 		g.refuses(t, dir, "refused: ci-path", "HEAD:refs/heads/main")
+	}
+
+	if out, err := tryGit(t, "", "ls-remote", g.base+"/moved.git"); err == nil || !strings.Contains(out, "307") {
+		t.Errorf("a redirect: %v %s", err, out)
 	}
 
 	for name, g := range map[string]*gate{

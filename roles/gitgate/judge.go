@@ -7,6 +7,7 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/internal/gitpack"
 	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/proposal"
 )
 
 // judge decides on the push and passes it on or refuses it. What can be told
@@ -111,7 +112,10 @@ func (p *push) ask(ctx context.Context, questions []question) []refusal {
 	if len(questions) == 0 || p.approvals.queue == nil {
 		return asRefusals(questions)
 	}
-	defer p.report.waiting(progressEvery, "the operator is asked")()
+	for _, q := range questions { // at once, whatever the answer will be
+		p.report.say(proposal.Clean("git-gate: held: "+q.words, maxLine))
+	}
+	defer p.report.waiting(progressEvery, "waiting for the operator")()
 	refused := p.approvals.ask(ctx, questions, p.report.say)
 	if len(refused) == 0 {
 		return nil

@@ -19,6 +19,8 @@ const (
 	bodyPatience = 2 * time.Minute
 	// progressEvery is how often a waiting client hears something.
 	progressEvery = 5 * time.Second
+	// maxLine is how many characters of a refusal are shown.
+	maxLine = 500
 )
 
 // push is one push while it is judged and passed on.
@@ -109,7 +111,7 @@ func (p *push) refuse(refused []refusal) {
 		} else {
 			lines[i] = fmt.Sprintf("%s: %s", one.rule, one.text)
 		}
-		lines[i] = proposal.Clean(p.scanner.Redact(lines[i]), 500)
+		lines[i] = proposal.Clean(p.scanner.Redact(lines[i]), maxLine)
 	}
 	err := p.write("block", map[string]any{"rule": string(refused[0].rule), "reason": strings.Join(lines, "; ")})
 	if err != nil {
