@@ -48,8 +48,8 @@ func (a *app) backends() ([]backend.Backend, error) {
 }
 
 // chooseBackend takes the first that was named: by flag, by
-// CLAUDE_BOTTLE_BACKEND, by the bottle file. It must be available.
-func chooseBackend(ctx context.Context, home state.Home, flag, file string) (backend.Backend, error) {
+// CLAUDE_BOTTLE_BACKEND, by the bottle file.
+func chooseBackend(home state.Home, flag, file string) (backend.Backend, error) {
 	name := "namespace"
 	for _, wish := range []string{flag, os.Getenv("CLAUDE_BOTTLE_BACKEND"), file} {
 		if wish != "" {
@@ -61,11 +61,7 @@ func chooseBackend(ctx context.Context, home state.Home, flag, file string) (bac
 	if !ok {
 		return nil, errUnknownBackend(name)
 	}
-	b, err := make(home)
-	if err != nil {
-		return nil, err
-	}
-	return b, b.Available(ctx)
+	return make(home)
 }
 
 // findSidecars finds the bundle's program: $CLAUDE_BOTTLE_SIDECARS, beside

@@ -50,7 +50,11 @@ func runDemo(ctx context.Context, dir string) error {
 			return prepare(ctx, home, upFlags{bottle: "demo", workspace: workspace}, "", command, answers{})
 		},
 		Backend: func(ctx context.Context, home state.Home) (backend.Backend, error) {
-			return chooseBackend(ctx, home, "", "")
+			b, err := chooseBackend(home, "", "")
+			if err != nil {
+				return nil, err
+			}
+			return b, b.Available(ctx)
 		},
 	}, os.Stdout)
 }

@@ -43,7 +43,7 @@ Everything after "--" replaces the command.`
 	execShort    = "Run a further command in a running bottle"
 	logsShort    = "Show what a bottle's bundle logged"
 	infoShort    = "Show a bottle: its roles, routes and where its files are"
-	initShort    = "Write a first bottle file and agent file"
+	initShort    = "Write a first bottle file"
 	doctorShort  = "Check what this host offers and what is missing"
 	cleanupShort = "Find and remove what dead bottles left behind"
 	demoShort    = "Bring up a bottle and show what it lets through and what it refuses"
@@ -114,7 +114,7 @@ func errNoSuchBottle(slug string) error {
 }
 
 func errNotATerminal(question string) error {
-	return withHint(fmt.Errorf("%s: there is no terminal to ask at", question), "run it at a terminal, or give the answer as a flag")
+	return withHint(fmt.Errorf("%s: there is no terminal to ask at", question), "run it at a terminal; \"bottle cleanup\" takes --yes for an answer")
 }
 
 // notesEnded is what an agent is told whose proposal outlived its bottle.
@@ -194,15 +194,18 @@ func printFinding(f finding) {
 }
 
 // printPlan tells in lines what would be started.
-func (a *app) printPlan(p *plan.Plan) error {
+func (a *app) printPlan(p *plan.Plan, backend string) error {
 	if a.json {
-		return printJSON(p)
+		return printJSON(struct {
+			*plan.Plan
+			Backend string `json:"backend"`
+		}{p, backend})
 	}
 	for _, line := range [][2]string{
 		{"slug", p.Slug},
 		{"agent", p.Agent},
 		{"bottle", p.Bottle},
-		{"backend", p.Backend},
+		{"backend", backend},
 		{"workspace", p.Workspace},
 		{"command", fmt.Sprintf("%q", p.Command)},
 		{"roles", strings.Join(p.Daemons, " ")},

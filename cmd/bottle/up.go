@@ -72,11 +72,14 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 	if err != nil {
 		return explain(err)
 	}
-	if f.dryRun {
-		return a.printPlan(p)
-	}
-	b, err := chooseBackend(ctx, home, f.backend, p.Backend)
+	b, err := chooseBackend(home, f.backend, p.Backend)
 	if err != nil {
+		return err
+	}
+	if f.dryRun {
+		return a.printPlan(p, b.Name())
+	}
+	if err := b.Available(ctx); err != nil {
 		return err
 	}
 	if f.detach {
