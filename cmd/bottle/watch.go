@@ -13,7 +13,7 @@ import (
 // runByTools are the files of a workspace that programs on the host run by
 // themselves: an agent that changes one reaches out of its bottle later.
 var runByTools = []string{
-	".git/config", ".git/config.worktree", ".git/hooks", ".gitmodules", ".gitattributes",
+	".git/config", ".git/config.worktree", ".git/hooks", ".git/modules", ".gitmodules", ".gitattributes",
 	".envrc", ".mise.toml", ".tool-versions", ".direnv",
 	".vscode/tasks.json", ".vscode/settings.json", ".vscode/launch.json", ".idea/runConfigurations", ".idea/workspace.xml",
 	".devcontainer", ".devcontainer.json", ".pre-commit-config.yaml", ".husky",
