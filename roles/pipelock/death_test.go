@@ -5,11 +5,16 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+	"github.com/claude-bottle/claude-bottle/health"
 )
 
 func TestDeathHasTheChildsCode(t *testing.T) {
@@ -47,6 +52,104 @@ func TestDeathHasTheChildsCode(t *testing.T) {
 	cancel()
 	if err := <-again; err != nil {
 		t.Errorf("a clean stop: %v", err)
+	}
+}
+
+func TestDeathWhileASuccessorStarts(t *testing.T) {
+	for name, hooks := range map[string][]string{
+		"the successor is never ready":           {"never-ready"},
+		"the successor ignores SIGTERM, besides": {"never-ready", "ignore-term"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			l := newLab(t)
+			l.config.StartTimeout, l.config.StopGrace = time.Hour, time.Hour
+			actions := l.audited()
+			ended := l.start()
+			pid := l.report().PID
+			l.mustGet(l.client(false, l.role.Dial), allowed)
+			l.standIn.Hooks(t, append(l.names(), hooks...)...)
+			l.role.Replace()
+			l.until("the successor starts", func() bool { return len(l.children()) == 2 })
+			if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+				t.Fatal(err)
+			}
+			l.until("the death is told", func() bool { r := l.report(); return r.State == health.Failed && r.PID == 0 })
+			var death interface{ ExitCode() int }
+			if err := <-ended; !errors.As(err, &death) || death.ExitCode() != 128+9 {
+				t.Errorf("got %v, want code 137", err)
+			}
+			if pids := l.children(); len(pids) != 0 {
+				t.Errorf("still running: %v", pids)
+			}
+			if got, want := actions(), []string{"start ok", "death failed"}; !slices.Equal(got, want) {
+				t.Errorf("audited %q, want %q", got, want)
+			}
+		})
+	}
+}
+
+// TestDeathAtTheVeryReplacement kills a child when its successor is ready but
+// nobody has said goodbye to it yet.
+func TestDeathAtTheVeryReplacement(t *testing.T) {
+	l := newLab(t)
+	actions := l.audited()
+	var old *child
+	l.config.OnReplace = func() {
+		_ = syscall.Kill(old.pid, syscall.SIGKILL)
+		<-old.done
+	}
+	l.start()
+	old = l.role.current
+	l.replaced()
+	l.until("the crash is counted", func() bool { return l.report().Restarts == 1 })
+	if r := l.report(); r.State != health.Ready || r.PID == old.pid || !strings.Contains(r.LastError, "killed") {
+		t.Errorf("the successor is to be in force: %+v", r)
+	}
+	l.mustGet(l.client(false, l.role.Dial), allowed)
+	l.until("the crash is audited", func() bool { return len(actions()) == 3 })
+	if got, want := actions(), []string{"start ok", "replace ok", "death failed"}; !slices.Equal(got, want) {
+		t.Errorf("audited %q, want %q", got, want)
+	}
+}
+
+func TestDeathOfAReplacedChildIsAudited(t *testing.T) {
+	l := newLab(t)
+	actions := l.audited()
+	l.start()
+	old := l.report().PID
+	echo := l.open(allowed)
+	if err := echo("before"); err != nil {
+		t.Fatal(err)
+	}
+	l.replaced()
+	if err := syscall.Kill(old, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	l.until("the death is audited", func() bool { return slices.Contains(actions(), "death failed") })
+	if r := l.report(); r.State != health.Ready || r.Restarts != 0 {
+		t.Errorf("the child in force has not died: %+v", r)
+	}
+}
+
+// audited lets the role keep an audit log and returns what reads its actions.
+func (l *lab) audited() func() []string {
+	l.t.Helper()
+	path := filepath.Join(l.dir, "audit.jsonl")
+	log, err := audit.Open(path, audit.Options{})
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { log.Close() })
+	l.config.Audit = log
+	return func() (actions []string) {
+		err := audit.Read(path, func(e audit.Entry) error {
+			actions = append(actions, e.Action+" "+e.Decision)
+			return nil
+		})
+		if err != nil {
+			l.t.Error(err)
+		}
+		return actions
 	}
 }
 

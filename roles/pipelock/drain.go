@@ -61,8 +61,9 @@ func (d *drain) hurryOldest() {
 }
 
 // finish stops a retired child once its last connection is closed, the limit
-// has passed, its place is needed or ctx ends. It frees the place.
-func (d *drain) finish(ctx context.Context, c *child) {
+// has passed, its place is needed or ctx ends. It frees the place. died tells
+// that it ended of itself.
+func (d *drain) finish(ctx context.Context, c *child) (died bool) {
 	defer d.release()
 	entry := &draining{c, make(chan struct{})}
 	d.mu.Lock()
@@ -85,5 +86,7 @@ func (d *drain) finish(ctx context.Context, c *child) {
 		}
 	}
 	d.mu.Unlock()
+	died = c.dead()
 	c.stop(d.grace)
+	return died
 }

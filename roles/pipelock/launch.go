@@ -57,7 +57,11 @@ func (r *Role) try(ctx context.Context, src []byte, dir string) (*child, error) 
 		return nil, err
 	}
 	if err := c.awaitReady(ctx, r.c.StartTimeout); err != nil {
-		c.stop(r.c.StopGrace)
+		grace := r.c.StopGrace
+		if ctx.Err() != nil {
+			grace = 0 // somebody waits, and nobody uses it yet
+		}
+		c.stop(grace)
 		return nil, err
 	}
 	return c, nil

@@ -88,9 +88,6 @@ type Config struct {
 	StopGrace time.Duration
 }
 
-// replacement is the audited action that differs from a first start.
-const replacement = "replace"
-
 // Role keeps one child ready and the replaced ones until they are idle. Its
 // methods are safe for concurrent use.
 type Role struct {
@@ -190,116 +187,6 @@ func (r *Role) Run(ctx context.Context) error {
 		all.Go(func() { r.serveDoor(ctx, l) })
 	}
 	return r.keep(ctx, first, dir, &all)
-}
-
-// keep fulfils replacements until ctx ends or the child dies.
-func (r *Role) keep(ctx context.Context, current *child, dir string, all *sync.WaitGroup) error {
-	old := newDrain(r.c.DrainLimit, r.c.RoomWait, r.c.StopGrace)
-	for {
-		select {
-		case <-ctx.Done():
-			r.withdraw()
-			current.stop(r.c.StopGrace)
-			r.record("stop", current, nil)
-			return nil
-		case <-current.done:
-			r.withdraw()
-			r.record("death", current, current.err)
-			return current.err
-		case <-r.replace:
-		}
-		if ctx.Err() != nil {
-			continue
-		}
-		next, err := r.successor(ctx, current, dir, old)
-		if errors.Is(err, ErrPin) {
-			// Somebody exchanged the program; nothing here can be trusted.
-			r.withdraw()
-			current.stop(r.c.StopGrace)
-			return errors.Join(err, r.record("stop", current, err))
-		}
-		if err != nil {
-			if ctx.Err() == nil && !current.dead() {
-				r.refuse(current, err)
-			}
-			continue
-		}
-		if err := r.putInForce(next, replacement); err != nil {
-			next.stop(r.c.StopGrace)
-			old.release()
-			r.refuse(current, err)
-			continue
-		}
-		predecessor := current
-		current = next
-		all.Go(func() {
-			old.finish(ctx, predecessor)
-			r.c.Log.Info("replaced child is gone", "pid", predecessor.pid)
-		})
-	}
-}
-
-// successor makes room for one more child and starts it.
-func (r *Role) successor(ctx context.Context, current *child, dir string, old *drain) (*child, error) {
-	if err := old.acquire(ctx, current); err != nil {
-		return nil, err
-	}
-	next, err := r.launch(ctx, dir)
-	if err != nil {
-		old.release()
-	}
-	return next, err
-}
-
-// putInForce sends new connections to c from now on.
-func (r *Role) putInForce(c *child, action string) error {
-	if err := r.record(action, c, nil); err != nil {
-		return err
-	}
-	r.mu.Lock()
-	if r.current != nil {
-		r.current.retire()
-	}
-	r.current = c
-	r.epoch++
-	close(r.changed)
-	r.changed = make(chan struct{})
-	r.mu.Unlock()
-	if action == replacement && r.c.OnReplace != nil {
-		r.c.OnReplace()
-	}
-
-	r.c.Health.SetPID(c.pid)
-	r.c.Health.InForce(c.sha256)
-	r.c.Health.Set(health.Ready)
-	r.c.Log.Info("child is ready", "action", action, "pid", c.pid, "config_sha256", c.sha256)
-	return nil
-}
-
-// withdraw sends new connections nowhere.
-func (r *Role) withdraw() {
-	r.mu.Lock()
-	r.current = nil
-	r.mu.Unlock()
-	r.c.Health.SetPID(0)
-}
-
-// refuse tells that the old child stays.
-func (r *Role) refuse(current *child, err error) {
-	err = errors.New(r.c.Scanner.Redact(err.Error()))
-	r.c.Health.Refused(err)
-	r.c.Log.Error("the old child stays in force", "pid", current.pid, "error", err.Error())
-	if err := r.record(replacement, current, err); err != nil {
-		r.c.Log.Error("not audited", "error", err.Error())
-	}
-}
-
-func (r *Role) record(action string, c *child, failure error) error {
-	decision, detail := "ok", map[string]any{"pid": c.pid, "config_sha256": c.sha256}
-	if failure != nil {
-		decision, detail["error"] = "failed", failure.Error()
-	}
-	return r.c.Audit.Append(audit.Record{Actor: "pipelock", Action: action, Decision: decision, Detail: detail})
 }
 
 func closeAll[T io.Closer](all []T) {
