@@ -62,7 +62,13 @@ func fingerprints(workspace string) map[string]string {
 	defer root.Close()
 	for _, name := range runByTools {
 		_ = fs.WalkDir(root.FS(), name, func(path string, entry fs.DirEntry, err error) error {
-			if err != nil || entry.IsDir() || strings.Count(path, "/") > 6 {
+			if err != nil {
+				return nil
+			}
+			if entry.IsDir() {
+				if entry.Name() == "objects" || strings.Count(path, "/") > 6 {
+					return fs.SkipDir // of a submodule's repository, or too deep to matter
+				}
 				return nil
 			}
 			prints[filepath.FromSlash(path)] = fingerprint(root, path, entry)
