@@ -5,7 +5,6 @@ import (
 	"io"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 )
@@ -61,6 +60,14 @@ func fingerprints(workspace string) map[string]string {
 	}
 	defer root.Close()
 	for _, name := range runByTools {
+		info, err := root.Lstat(name)
+		if err != nil {
+			continue
+		}
+		if !info.IsDir() {
+			prints[name] = fingerprint(root, name, info)
+			continue
+		}
 		_ = fs.WalkDir(root.FS(), name, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
 				return nil
@@ -71,18 +78,16 @@ func fingerprints(workspace string) map[string]string {
 				}
 				return nil
 			}
-			prints[filepath.FromSlash(path)] = fingerprint(root, path, entry)
+			if info, err := entry.Info(); err == nil {
+				prints[path] = fingerprint(root, path, info)
+			}
 			return nil
 		})
 	}
 	return prints
 }
 
-func fingerprint(root *os.Root, path string, entry fs.DirEntry) string {
-	info, err := entry.Info()
-	if err != nil {
-		return "unreadable"
-	}
+func fingerprint(root *os.Root, path string, info fs.FileInfo) string {
 	if !info.Mode().IsRegular() {
 		target, _ := root.Readlink(path)
 		return info.Mode().String() + target
