@@ -1,6 +1,7 @@
 package attack_test
 
 import (
+	"context"
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/base64"
@@ -19,6 +20,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/coder/websocket"
 
 	"github.com/claude-bottle/claude-bottle/internal/pkitest"
 )
@@ -210,8 +213,11 @@ func (w *world) origin(rw http.ResponseWriter, r *http.Request) {
 	_, name, _ := strings.Cut(mark, "/")
 	harmless := strings.Contains(name, "harmless") || name == "allowed" || strings.HasPrefix(name, "control")
 	switch {
+	case strings.HasPrefix(name, "first-half"): // of a secret, whose rest must not follow
 	case w.holdsSecret(text):
 		w.leak("part of a secret arrived at the origin (%s)", mark)
+	case strings.Contains(strings.ReplaceAll(text, mark, ""), "agents-own") || strings.Contains(text, base64.StdEncoding.EncodeToString([]byte("me:agents-own"))):
+		w.leak("the agent's own credential arrived at the origin (%s)", mark)
 	case bodyErr != nil: // it was cut
 	case mark == "":
 		w.leak("%s %s%s arrived at the origin without a mark", r.Method, r.Host, r.URL.Path)
@@ -226,7 +232,37 @@ func (w *world) origin(rw http.ResponseWriter, r *http.Request) {
 		fmt.Fprint(rw, base64.StdEncoding.EncodeToString([]byte(w.token)), w.token)
 		return
 	}
+	if r.URL.Path == "/socket" {
+		w.socket(rw, r)
+		return
+	}
 	fmt.Fprint(rw, "received")
+}
+
+// socket sends every message back and looks into all that comes.
+func (w *world) socket(rw http.ResponseWriter, r *http.Request) {
+	look := func(text []byte) {
+		if w.holdsSecret(string(text)) {
+			w.leak("part of a secret arrived in a WebSocket")
+		}
+	}
+	conn, err := websocket.Accept(rw, r, &websocket.AcceptOptions{
+		OnPingReceived: func(_ context.Context, payload []byte) bool { look(payload); return true },
+	})
+	if err != nil {
+		return
+	}
+	defer conn.CloseNow()
+	for {
+		kind, message, err := conn.Read(r.Context())
+		if err != nil {
+			return
+		}
+		look(message)
+		if conn.Write(r.Context(), kind, message) != nil {
+			return
+		}
+	}
 }
 
 // partOf is how much of a secret in a row is a leak.

@@ -48,7 +48,7 @@ def read(s):
             answer += more
             head, end, body = answer.partition(b"\r\n\r\n")
             length = [l.split(b":")[1] for l in head.lower().split(b"\r\n") if l.startswith(b"content-length:")]
-            if end and length and len(body) >= int(length[0]):
+            if end and (head.split(b" ")[1:2] == [b"101"] or length and len(body) >= int(length[0])):
                 break
     except (TimeoutError, ConnectionError, ssl.SSLError):
         pass
