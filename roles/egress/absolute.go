@@ -23,7 +23,7 @@ func (r *Role) serveAbsolute(w http.ResponseWriter, req *http.Request) {
 	}
 	authority, err := canon.ParseAuthority(text, 80)
 	if err != nil {
-		about.Host, about.Path = withoutUser(text), "/"
+		about.Host, about.Path = bareHost(text), "/"
 		r.refuse(w, unreadableHost(about, text))
 		return
 	}
@@ -43,7 +43,12 @@ func (r *Role) serveAbsolute(w http.ResponseWriter, req *http.Request) {
 	r.serve(x)
 }
 
-// withoutUser drops a URL's userinfo.
-func withoutUser(authority string) string {
-	return authority[strings.LastIndexByte(authority, '@')+1:]
+// bareHost is the host of an authority that canon may not be able to read: it
+// drops the user, the port and an IPv6 address's brackets.
+func bareHost(authority string) string {
+	host := authority[strings.LastIndexByte(authority, '@')+1:]
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && (strings.IndexByte(host, ':') == i || host[i-1] == ']') {
+		host = host[:i]
+	}
+	return strings.TrimSuffix(strings.TrimPrefix(host, "["), "]")
 }

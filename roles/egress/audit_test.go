@@ -4,6 +4,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/claude-bottle/claude-bottle/audit"
@@ -14,23 +15,23 @@ func TestNoRecordNoTraffic(t *testing.T) {
 	var log *audit.Log
 	l := newLab(t, route("api.test")+route("api.test", "ports: [80]"), func(c *Config) { log = c.Audit })
 	client := l.client(false)
-	ask := func(url string) int {
+	ask := func(url string) answer {
 		a, err := l.do(client, must(http.NewRequest("GET", url, nil))(t))
 		if err != nil {
 			t.Fatal(err)
 		}
-		return a.status
+		return a
 	}
-	if ask("https://api.test/") != 200 || ask("http://api.test/") != 200 || len(l.origin.all()) != 2 {
+	if ask("https://api.test/").status != 200 || ask("http://api.test/").status != 200 || len(l.origin.all()) != 2 {
 		t.Fatal("control")
 	}
 	log.Close()
-	for _, url := range []string{"https://api.test/", "http://api.test/", "https://other.test/"} {
-		if status := ask(url); status != http.StatusServiceUnavailable {
-			t.Errorf("%s: %d", url, status)
+	for url, host := range map[string]string{"https://api.test/": "api.test", "http://api.test/": "api.test", "https://other.test/": "other.test"} {
+		a := ask(url)
+		if a.status != http.StatusServiceUnavailable || !strings.Contains(a.body, `"error":"unavailable","role":"egress","host":"`+host+`"`) {
+			t.Errorf("%s: %d %s", url, a.status, a.body)
 		}
 	}
-	l.client(false)
 	if got := l.origin.all(); len(got) > 0 {
 		t.Errorf("the origin was asked %v", got)
 	}

@@ -167,7 +167,8 @@ func declaredTrailer(x *exchange) http.Header {
 func mayTrail(name string) bool {
 	switch name {
 	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Trailer",
-		"Transfer-Encoding", "Te", "Connection", "Upgrade", "Set-Cookie", "Cookie":
+		"Transfer-Encoding", "Te", "Connection", "Upgrade", "Set-Cookie", "Cookie",
+		"Proxy-Authorization":
 		return false
 	}
 	return true

@@ -51,7 +51,7 @@ func (r *Role) serveConnect(w http.ResponseWriter, req *http.Request) {
 	now := r.live.Load()
 	// Whatever is answered, no second request is read after a CONNECT.
 	w.Header().Set("Connection", "close")
-	about := policy.Decision{Method: http.MethodConnect, Host: withoutUser(req.RequestURI)}
+	about := policy.Decision{Method: http.MethodConnect, Host: bareHost(req.RequestURI)}
 	authority, err := canon.ParseAuthority(req.RequestURI, 0)
 	if err != nil {
 		r.refuse(w, unreadableHost(about, req.RequestURI))
@@ -62,12 +62,18 @@ func (r *Role) serveConnect(w http.ResponseWriter, req *http.Request) {
 		r.refuse(w, completed(d, about))
 		return
 	}
+	if named := proxyConnOf(req).connectHost; named != nil {
+		if a, err := canon.ParseAuthority(*named, authority.Port); err != nil || a != authority {
+			r.refuse(w, blocked(policy.AuthorityMismatch, about, "CONNECT's Host is another than its target, which was "+authority.String(), remedyAuthority))
+			return
+		}
+	}
 	if d := r.scanHost(authority.Host, about); d != nil {
 		r.refuse(w, *d)
 		return
 	}
 	if err := r.record("connect", allowed, detailOf(about)); err != nil {
-		r.unrecorded(w)
+		r.unrecorded(w, about.Host)
 		return
 	}
 	t := &tunnel{role: r, authority: authority, host: authority.Host.String()}

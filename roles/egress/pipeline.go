@@ -79,7 +79,7 @@ func (r *Role) serve(x *exchange) {
 	}
 	if err := r.record("request", allowed, detailOf(x.about())); err != nil {
 		x.refund()
-		r.unrecorded(x.w)
+		r.unrecorded(x.w, x.about().Host)
 		return
 	}
 	x.forward()

@@ -3,6 +3,7 @@ package egress
 import (
 	"bufio"
 	"crypto/tls"
+	"encoding/json"
 	"fmt"
 	"io"
 	"net"
@@ -250,6 +251,10 @@ func TestBrokenConnect(t *testing.T) {
 		_, response := l.connect(target)
 		body, _ := io.ReadAll(response.Body)
 		l.wantBlock(target, answer{status: response.StatusCode, rule: response.Header.Get(policy.BlockHeader), body: string(body)}, rule)
+		var about struct{ Host string }
+		if err := json.Unmarshal(body, &about); err != nil || strings.ContainsAny(about.Host, "@[]/") || strings.Contains(about.Host, ":443") {
+			t.Errorf("%s: the refusal is for the host %q", target, about.Host)
+		}
 	}
 	for _, target := range []string{"API.Test:443", "api.test.:443"} {
 		if _, response := l.connect(target); response.StatusCode != http.StatusOK {
@@ -258,6 +263,34 @@ func TestBrokenConnect(t *testing.T) {
 	}
 	if asked := l.asked(); len(asked) > 0 {
 		t.Errorf("%v was looked up for a CONNECT", asked)
+	}
+}
+
+// TestHostOfConnect: its Host, where it has one, names its target.
+func TestHostOfConnect(t *testing.T) {
+	l := newLab(t, route("api.test")+route("other.test"))
+	for name, test := range map[string]struct {
+		head string
+		rule policy.Rule
+	}{
+		"same":            {"HTTP/1.1\r\nHost: api.test:443", ""},
+		"other spelling":  {"HTTP/1.1\r\nhost: API.test", ""},
+		"none":            {"HTTP/1.0", ""},
+		"another name":    {"HTTP/1.1\r\nHost: other.test:443", policy.AuthorityMismatch},
+		"another port":    {"HTTP/1.1\r\nHost: api.test:8443", policy.AuthorityMismatch},
+		"unreadable":      {"HTTP/1.1\r\nHost: 0x7f.1", policy.AuthorityMismatch},
+		"empty":           {"HTTP/1.1\r\nHost:", policy.AuthorityMismatch},
+		"first in HTTP/1": {"HTTP/1.0\r\nHost: other.test", policy.AuthorityMismatch},
+	} {
+		conn := dialProxy(l)
+		fmt.Fprintf(conn, "CONNECT api.test:443 %s\r\n\r\n", test.head)
+		if test.rule == "" {
+			if response, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: "CONNECT"}); err != nil || response.StatusCode != 200 {
+				t.Errorf("%s: %v %v", name, response, err)
+			}
+			continue
+		}
+		l.wantBlock(name, readAnswer(t, bufio.NewReader(conn), name), test.rule)
 	}
 }
 

@@ -24,7 +24,7 @@ func (r *Role) refuse(w http.ResponseWriter, d policy.Decision) {
 	}
 	d = r.redacted(d)
 	if err := r.recordBlock(action, d); err != nil {
-		r.unrecorded(w)
+		r.unrecorded(w, d.Host)
 		return
 	}
 	h := w.Header()
@@ -72,18 +72,23 @@ func (r *Role) record(action, decision string, detail map[string]any) error {
 }
 
 // unrecorded answers when a verdict cannot be kept.
-func (r *Role) unrecorded(w http.ResponseWriter) {
-	upstreamTrouble(w, http.StatusServiceUnavailable, "", "the audit log takes no record, so nothing is let through")
+func (r *Role) unrecorded(w http.ResponseWriter, host string) {
+	answerTrouble(w, http.StatusServiceUnavailable, "unavailable", host, "the audit log takes no record, so nothing is let through")
 }
 
 // upstreamTrouble answers when an allowed request came to nothing.
 func upstreamTrouble(w http.ResponseWriter, status int, host, reason string) {
+	answerTrouble(w, status, "upstream", host, reason)
+}
+
+// answerTrouble answers a request that failed without being refused.
+func answerTrouble(w http.ResponseWriter, status int, kind, host, reason string) {
 	body, err := json.Marshal(struct {
 		Error  string `json:"error"`
 		Role   string `json:"role"`
 		Host   string `json:"host"`
 		Reason string `json:"reason"`
-	}{"upstream", roleName, host, reason})
+	}{kind, roleName, host, reason})
 	if err != nil {
 		panic(err) // strings always marshal
 	}

@@ -17,7 +17,8 @@ func strip(x *exchange) *policy.Decision {
 	h := x.in.Header
 	stripHop(h, x.webSocket)
 	for name := range h {
-		if slices.Contains(overridingHeaders, foldedName(name)) {
+		// Proxy-Authorization was for this hop, also where the agent's own pass.
+		if folded := foldedName(name); folded == "proxy-authorization" || slices.Contains(overridingHeaders, folded) {
 			delete(h, name)
 		}
 	}

@@ -22,6 +22,10 @@ type wireConn struct {
 	// broken is why the connection went no further; nil while all is well.
 	broken atomic.Pointer[violation]
 
+	// connectHost is the Host of a CONNECT, which net/http does not hand on;
+	// nil = it had none.
+	connectHost *string
+
 	buf   []byte // read from the wire, not yet handed on
 	ready int    // bytes at the front of buf that may be handed on
 	state wireState
@@ -170,7 +174,7 @@ func (c *wireConn) advanceHead() bool {
 	c.ready = end
 	switch {
 	case f.connect:
-		c.state, c.ready = wireRaw, len(c.buf)
+		c.state, c.ready, c.connectHost = wireRaw, len(c.buf), f.host
 	case f.chunked:
 		c.state = wireChunkLine
 	case f.length > 0:

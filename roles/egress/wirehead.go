@@ -16,6 +16,7 @@ type framing struct {
 	connect bool
 	chunked bool
 	length  int64
+	host    *string // of a CONNECT; nil = it had none
 }
 
 func malformed(reason string) *violation {
@@ -66,6 +67,10 @@ func parseLines(method, target, version, rest []byte) (f framing, _ *violation) 
 			hosts++
 			if !httpguts.ValidHostHeader(string(value)) {
 				return f, malformed("the Host is none")
+			}
+			if f.connect {
+				host := string(value)
+				f.host = &host
 			}
 		case bytes.EqualFold(name, contentLength):
 			lengths++
