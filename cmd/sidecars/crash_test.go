@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -118,6 +119,34 @@ func TestTheBundlesDeathIsTheChilds(t *testing.T) {
 		syscall.Select(0, nil, nil, nil, &syscall.Timeval{Usec: 10_000})
 	}
 	t.Error("the child outlived the bundle")
+}
+
+// TestAKilledBundleLeavesNoSecret looks into every file that a bundle wrote
+// and could not remove any more.
+func TestAKilledBundleLeavesNoSecret(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.waitReady()
+	w.works()
+	w.signal(syscall.SIGKILL)
+	<-w.exited
+	left := 0
+	err := filepath.WalkDir(w.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		content, err := os.ReadFile(path)
+		if strings.Contains(path, "/sidecars-") {
+			left++
+		}
+		if bytes.Contains(content, []byte(token)) {
+			t.Errorf("%s holds a credential", path)
+		}
+		return err
+	})
+	if err != nil || left == 0 {
+		t.Errorf("%d private files of a killed bundle looked into: %v", left, err)
+	}
 }
 
 // TestOrphansOfPID1 lets the bundle inherit a process that leaves orphans

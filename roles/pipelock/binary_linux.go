@@ -24,14 +24,10 @@ func pinned(path, pin string) (*os.File, error) {
 	if info, err := program.Stat(); err != nil || !info.Mode().IsRegular() {
 		return nil, fmt.Errorf("%w: %s is no regular file", ErrPin, path)
 	}
-	fd, err := unix.MemfdCreate("pipelock", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING|unix.MFD_EXEC)
-	if err == unix.EINVAL { // before Linux 6.3 every memfd is executable
-		fd, err = unix.MemfdCreate("pipelock", unix.MFD_CLOEXEC|unix.MFD_ALLOW_SEALING)
-	}
+	copied, err := inMemory("program", unix.MFD_EXEC)
 	if err != nil {
-		return nil, fmt.Errorf("memory for the program: %w", err)
+		return nil, err
 	}
-	copied := os.NewFile(uintptr(fd), "pipelock")
 	if err := fill(copied, program, path, pin); err != nil {
 		copied.Close()
 		return nil, err
@@ -52,12 +48,5 @@ func fill(copied, program *os.File, path, pin string) error {
 	if got := hex.EncodeToString(hash.Sum(nil)); got != pin {
 		return fmt.Errorf("%w: %s has SHA-256 %s, but only %s may run", ErrPin, path, got, pin)
 	}
-	if err := copied.Chmod(0o500); err != nil {
-		return fmt.Errorf("make the program executable: %w", err)
-	}
-	const all = unix.F_SEAL_SEAL | unix.F_SEAL_SHRINK | unix.F_SEAL_GROW | unix.F_SEAL_WRITE
-	if _, err := unix.FcntlInt(copied.Fd(), unix.F_ADD_SEALS, all); err != nil {
-		return fmt.Errorf("seal the program: %w", err)
-	}
-	return nil
+	return seal(copied, 0o500)
 }

@@ -41,24 +41,26 @@ func (d *death) Error() string { return d.text }
 // ExitCode is the child's own code, or 128 and the signal that killed it.
 func (d *death) ExitCode() int { return d.code }
 
-// inheritedFD is where os/exec puts the first of Cmd.ExtraFiles.
-const inheritedFD = "/proc/self/fd/3"
-
-// startChild starts the pinned program on a configuration file. The file's
-// folder is removed once the child is dead.
-func (r *Role) startChild(file, address, sha256 string) (*child, error) {
+// startChild starts the pinned program on a configuration file, with the
+// secrets at secretsFD. The file's folder is removed once the child is dead.
+func (r *Role) startChild(file, address, sha256 string, secrets []string) (*child, error) {
 	program, err := pinned(r.c.Bin, r.c.SHA256)
 	if err != nil {
 		return nil, err
 	}
 	defer program.Close()
+	known, err := secretsInMemory(secrets)
+	if err != nil {
+		return nil, err
+	}
+	defer known.Close()
 	c := &child{address: address, sha256: sha256, done: make(chan struct{}), idle: make(chan struct{})}
 	cmd := &exec.Cmd{
-		Path:       inheritedFD,
+		Path:       programFD,
 		Args:       []string{r.c.Bin, "run", "--config", file, "--listen", address},
 		Env:        []string{}, // nil would be ours
 		Dir:        "/",
-		ExtraFiles: []*os.File{program},
+		ExtraFiles: []*os.File{program, known},
 		WaitDelay:  time.Second,
 		SysProcAttr: &syscall.SysProcAttr{
 			Pdeathsig: syscall.SIGKILL,

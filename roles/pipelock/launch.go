@@ -46,12 +46,17 @@ func (r *Role) try(ctx context.Context, src []byte, dir string) (*child, error) 
 	if err != nil {
 		return nil, fmt.Errorf("private folder of the child: %w", err)
 	}
-	file, err := r.writeFiles(files, src, address)
+	secrets := secretLines(r.c.Secrets)
+	own := config.Child{Listen: address, CACert: r.c.CACertPath, CAKey: r.c.CAKeyPath}
+	if len(secrets) > 0 {
+		own.SecretsFile = secretsFD
+	}
+	file, err := writeConfig(files, src, own)
 	if err != nil {
 		os.RemoveAll(files)
 		return nil, err
 	}
-	c, err := r.startChild(file, address, digest(src))
+	c, err := r.startChild(file, address, digest(src), secrets)
 	if err != nil {
 		os.RemoveAll(files)
 		return nil, err
@@ -67,15 +72,8 @@ func (r *Role) try(ctx context.Context, src []byte, dir string) (*child, error) 
 	return c, nil
 }
 
-// writeFiles writes the child's configuration and secrets, for its eyes only.
-func (r *Role) writeFiles(dir string, src []byte, address string) (file string, err error) {
-	own := config.Child{Listen: address, CACert: r.c.CACertPath, CAKey: r.c.CAKeyPath}
-	if lines := secretLines(r.c.Secrets); len(lines) > 0 {
-		own.SecretsFile = filepath.Join(dir, "secrets")
-		if err := os.WriteFile(own.SecretsFile, []byte(strings.Join(lines, "\n")+"\n"), 0o600); err != nil {
-			return "", err
-		}
-	}
+// writeConfig writes the child's configuration, for its eyes only.
+func writeConfig(dir string, src []byte, own config.Child) (file string, err error) {
 	yaml, err := config.ForChild(src, own)
 	if err != nil {
 		return "", fmt.Errorf("%w: %w", ErrConfig, err)

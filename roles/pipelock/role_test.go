@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/claude-bottle/claude-bottle/audit"
@@ -61,14 +62,32 @@ func TestChildSeesNothingOfOurs(t *testing.T) {
 		t.Error("a secret is on the child's command line")
 	}
 	parts := strings.Split(string(command), "\x00")
-	for _, path := range []string{parts[3], filepath.Join(filepath.Dir(parts[3]), "secrets")} {
+	inMemory := proc + "fd/" + filepath.Base(secretsFD)
+	for _, path := range []string{parts[3], inMemory} {
 		info, err := os.Stat(path)
 		if err != nil || info.Mode().Perm() != 0o600 {
 			t.Errorf("%s: %v, %v; want mode 0600", path, info, err)
 		}
 	}
-	if b, _ := os.ReadFile(filepath.Join(filepath.Dir(parts[3]), "secrets")); string(b) != secret+"\n" {
-		t.Errorf("secrets file holds %q", b)
+	if b, _ := os.ReadFile(inMemory); string(b) != secret+"\n" {
+		t.Errorf("the secrets' file holds %q", b)
+	}
+	if err := os.WriteFile(inMemory, nil, 0); !errors.Is(err, syscall.EPERM) {
+		t.Errorf("the secrets' file can be changed: %v", err)
+	}
+	private := 0
+	err = filepath.WalkDir(l.dir, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		private++
+		if b, err := os.ReadFile(path); err != nil || bytes.Contains(b, []byte(secret)) {
+			t.Errorf("%s holds a secret (%v)", path, err)
+		}
+		return nil
+	})
+	if err != nil || private == 0 {
+		t.Errorf("looked into %d files: %v", private, err)
 	}
 	if group, err := os.ReadFile(proc + "stat"); err != nil || !strings.Contains(string(group), fmt.Sprintf(" %d %d ", os.Getpid(), l.report().PID)) {
 		t.Errorf("the child is not the leader of a process group of its own: %s", group)
