@@ -18,6 +18,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 )
 
 //go:embed cases
@@ -99,10 +100,16 @@ func Run(ctx context.Context, exec Exec, world World, cases []Case) []Result {
 	return results
 }
 
-// maxOutput bounds what a case may print: the bottle may be hostile.
-const maxOutput = 1 << 20
+// The bottle may be hostile: maxOutput bounds what a case may print, and maxTime
+// how long it may take.
+const (
+	maxOutput = 1 << 20
+	maxTime   = 5 * time.Minute
+)
 
 func play(ctx context.Context, exec Exec, world World, c Case) Result {
+	ctx, cancel := context.WithTimeout(ctx, maxTime)
+	defer cancel()
 	command := []string{"env", "CASE=" + c.Name, "LIB_PY=" + mustRead("cases/lib.py")}
 	if world != nil {
 		world.Leaks() // of whatever was before
@@ -116,18 +123,24 @@ func play(ctx context.Context, exec Exec, world World, c Case) Result {
 		err = fmt.Errorf("the script ended with code %d: %s", code, strings.TrimSpace(complaints.String()))
 	}
 	if err != nil {
-		result.Problems = append(result.Problems, err.Error())
+		result.problem("%s", clean(err.Error()))
+	}
+	if out.cut {
+		result.problem("the script printed more than %d bytes", maxOutput)
 	}
 	result.judge(world)
 	return result
 }
 
 // limited keeps the beginning of what is written.
-type limited struct{ bytes.Buffer }
+type limited struct {
+	bytes.Buffer
+	cut bool
+}
 
 func (l *limited) Write(p []byte) (int, error) {
-	if room := maxOutput - l.Len(); room > 0 {
-		l.Buffer.Write(p[:min(room, len(p))])
-	}
+	room := min(maxOutput-l.Len(), len(p))
+	l.Buffer.Write(p[:room])
+	l.cut = l.cut || room < len(p)
 	return len(p), nil
 }

@@ -28,7 +28,11 @@ type finding struct {
 func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "doctor", Short: doctorShort, Args: cobra.NoArgs}
 	a.jsonFlag(cmd)
+	attacked := cmd.Flags().String("attack", "", flagAttack+" (`SLUG`)")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		if *attacked != "" {
+			return a.attack(cmd.Context(), *attacked)
+		}
 		findings := a.examine(cmd.Context())
 		if a.json {
 			if err := printJSON(findings); err != nil {
