@@ -118,9 +118,9 @@ func play(ctx context.Context, exec Exec, world World, c Case) Result {
 	command = append(command, "sh", "-c", mustRead("cases/lib.sh")+c.script)
 	out, complaints := &limited{}, &limited{}
 	code, err := exec(ctx, command, out, complaints)
-	result := Result{Case: c, Attempts: parse(out.String())}
+	result := Result{Case: c, Attempts: parse(out.text.String())}
 	if err == nil && code != 0 {
-		err = fmt.Errorf("the script ended with code %d: %s", code, strings.TrimSpace(complaints.String()))
+		err = fmt.Errorf("the script ended with code %d: %s", code, strings.TrimSpace(complaints.text.String()))
 	}
 	if err != nil {
 		result.problem("%s", clean(err.Error()))
@@ -134,13 +134,13 @@ func play(ctx context.Context, exec Exec, world World, c Case) Result {
 
 // limited keeps the beginning of what is written.
 type limited struct {
-	bytes.Buffer
-	cut bool
+	text bytes.Buffer
+	cut  bool
 }
 
 func (l *limited) Write(p []byte) (int, error) {
-	room := min(maxOutput-l.Len(), len(p))
-	l.Buffer.Write(p[:room])
+	room := min(maxOutput-l.text.Len(), len(p))
+	l.text.Write(p[:room])
 	l.cut = l.cut || room < len(p)
 	return len(p), nil
 }
