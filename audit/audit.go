@@ -76,7 +76,9 @@ type Log struct {
 	heads   heads
 	stop    chan struct{}
 	stopped sync.WaitGroup
-	closing func() error
+
+	once   sync.Once
+	result error // of closing; read after once
 
 	queue sync.Mutex // guards open and closed; held for moments only
 	open  *batch
@@ -119,7 +121,6 @@ func Open(path string, o Options) (*Log, error) {
 	}
 	l := &Log{o: o, lock: lock, chain: chain, open: new(batch), stop: make(chan struct{})}
 	l.repeats.windows = make(map[string]*window)
-	l.closing = sync.OnceValue(l.close)
 	l.stopped.Go(l.background)
 	return l, nil
 }
@@ -168,7 +169,10 @@ func (l *Log) Append(r Record) error {
 	return l.write(r)
 }
 
-func (l *Log) write(r Record) error {
+func (l *Log) write(r Record) error { return l.put(r, false) }
+
+// put writes a record; nothing can follow a final one.
+func (l *Log) put(r Record, final bool) error {
 	body, err := l.encode(r)
 	if err != nil {
 		return fmt.Errorf("audit: record not written: %w", err)
@@ -180,6 +184,7 @@ func (l *Log) write(r Record) error {
 	}
 	b := l.open
 	b.records = append(b.records, body)
+	l.done = final
 	l.queue.Unlock()
 
 	// Whoever comes first writes for all who queued meanwhile; letting others
@@ -232,19 +237,29 @@ func (l *Log) flush(now time.Time) {
 }
 
 // Close writes what is pending, syncs, and releases the chain.
-func (l *Log) Close() error {
+func (l *Log) Close() error { return l.end(nil) }
+
+// End is Close with a last record: it is written after all that is pending, and
+// nothing after it. A log that is closed already does not take it.
+func (l *Log) End(last Record) error { return l.end(&last) }
+
+func (l *Log) end(last *Record) error {
 	if l == nil {
 		return nil
 	}
-	return l.closing()
+	l.once.Do(func() { l.result = l.close(last) })
+	return l.result
 }
 
-func (l *Log) close() error {
+func (l *Log) close(last *Record) error {
 	close(l.stop)
 	l.stopped.Wait()
 	var errs []error
 	for _, w := range l.repeats.all() {
 		errs = append(errs, l.write(w.summary()))
+	}
+	if last != nil {
+		errs = append(errs, l.put(*last, true))
 	}
 	l.queue.Lock()
 	l.done = true

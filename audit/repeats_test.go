@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -68,4 +69,41 @@ func TestManyDifferentRefusalsAreAllWritten(t *testing.T) {
 	}
 	mustClose(t, log)
 	verifies(t, path, 3000)
+}
+
+func TestNothingFollowsTheLastRecord(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "bundle.jsonl")
+	log := mustOpen(t, path, audit.Options{Window: time.Hour})
+	for range 3 {
+		if err := log.Append(refusal("a.test")); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var writers sync.WaitGroup
+	for range 4 { // those who do not know yet that it is over
+		writers.Go(func() {
+			for log.Append(request(1)) == nil {
+			}
+		})
+	}
+	last := audit.Record{Actor: "bundle", Action: "stop", Decision: "stopped"}
+	if err := log.End(last); err != nil {
+		t.Fatal(err)
+	}
+	writers.Wait()
+	mustClose(t, log)
+	all := read(t, path)
+	if e := all[len(all)-1]; e.Action != "stop" {
+		t.Errorf("the last line is %s of %s", e.Action, e.Actor)
+	}
+	refused := 0
+	for _, e := range all {
+		if e.Decision == "block" {
+			refused++
+		}
+	}
+	if refused != 2 {
+		t.Errorf("%d lines of the refusals, want the first and the count", refused)
+	}
+	verifies(t, path, uint64(len(all)))
 }

@@ -208,7 +208,7 @@ func (b *bundle) run(ctx context.Context, roles []role) int {
 	b.server.Close()
 	log.Info("stop", "code", code)
 	stop := audit.Record{Actor: bundleName, Action: "stop", Decision: "stopped", Detail: map[string]any{"code": code}}
-	if err := errors.Join(b.audit.Append(stop), b.audit.Close()); err != nil {
+	if err := b.audit.End(stop); err != nil {
 		log.Error("the stop is not in the audit log", "error", err.Error())
 	}
 	return code

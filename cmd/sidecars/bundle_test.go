@@ -136,3 +136,29 @@ func TestAGitGateOfItsOwn(t *testing.T) {
 		t.Errorf("audit chain: %+v %v", verdict, err)
 	}
 }
+
+func TestTheStopIsTheLastLineOfTheChain(t *testing.T) {
+	w := newWorld(t)
+	w.start()
+	w.waitReady()
+	client := w.agent("egress.sock")
+	for range 5 { // all but the first are only counted
+		if status, body := get(client, "https://example.com:"+w.port+"/"); status != 0 || !strings.Contains(body, "Forbidden") {
+			t.Fatalf("a host that no route names: %d %s", status, body)
+		}
+	}
+	client.CloseIdleConnections()
+	w.stop()
+	var last audit.Entry
+	repeated := 0
+	err := audit.Read(w.path("audit/bundle.jsonl"), func(e audit.Entry) error {
+		last = e
+		if strings.Contains(string(e.Detail), `"repeated":4`) {
+			repeated++
+		}
+		return nil
+	})
+	if err != nil || last.Actor != "bundle" || last.Action != "stop" || repeated != 1 {
+		t.Errorf("the last line is %s of %s, %d lines count the refusals: %v", last.Action, last.Actor, repeated, err)
+	}
+}
