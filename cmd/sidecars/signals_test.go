@@ -87,7 +87,10 @@ func TestAHundredUSR1UnderLoad(t *testing.T) {
 	if len(failed) > 0 || total == 0 {
 		t.Errorf("%d of %d requests failed: %.5q", len(failed), total, failed)
 	}
-	w.waitChildren(1)
+	w.waitHealth("one child, which health names", func(r health.Report) bool {
+		now := w.children()
+		return len(now) == 1 && now[0] == r.Roles["pipelock"].PID
+	})
 	w.works()
 	report := w.waitReady().Roles["pipelock"]
 	if report.Restarts != 0 || report.Generation < 2 {
