@@ -100,6 +100,9 @@ func (b *bundle) buildEgress(f *firewall) (role, error) {
 		Health:         b.health.Role(egressRole),
 		Log:            b.logger(egressRole),
 	}
+	if config.OnFinding, err = b.askAboutFindings(); err != nil {
+		return role{}, err
+	}
 	if f != nil || b.config.pipelock.listenSet || b.sockets.has(pipelockRole) {
 		door, more, err := b.listen(pipelockRole, b.config.pipelock.listen, "PIPELOCK_LISTEN")
 		if err != nil {

@@ -52,10 +52,6 @@ func (b *bundle) buildGitGate() (role, error) {
 	if err != nil {
 		return role{}, err
 	}
-	queue := ""
-	if b.config.selected(superviseRole) || b.config.supervise.queueSet {
-		queue = b.config.supervise.queue
-	}
 	client, err := gitClient(b.config.egress.upstreamCA)
 	if err != nil {
 		return role{}, err
@@ -66,7 +62,7 @@ func (b *bundle) buildGitGate() (role, error) {
 		Tokens:     b.config.egress.tokens,
 		HTTPClient: client,
 		Slug:       b.config.slug,
-		Queue:      queue,
+		Queue:      b.queue(),
 		SpoolDir:   b.runDir,
 		Scanner:    b.scanner,
 		Audit:      b.audit,
