@@ -49,14 +49,17 @@ func TestJudge(t *testing.T) {
 // Cases are told apart by name where a person sees them, and each says what it
 // tries.
 func TestCases(t *testing.T) {
-	seen := map[string]bool{}
 	for _, c := range attack.Live() {
-		if seen[c.Name] || c.NeedsWorld {
-			t.Errorf("%s is listed wrongly", c.Name)
+		if c.NeedsWorld {
+			t.Errorf("%s can not be played in any bottle", c.Name)
+		}
+	}
+	seen := map[string]bool{}
+	for _, c := range attack.Cases() {
+		if seen[c.Name] {
+			t.Errorf("there are two cases named %s", c.Name)
 		}
 		seen[c.Name] = true
-	}
-	for _, c := range attack.Cases() {
 		if c.Tells == "" || strings.HasPrefix(c.Tells, "#!") {
 			t.Errorf("%s does not say what it tries", c.Name)
 		}

@@ -33,7 +33,8 @@ def reach(host, port, kind=socket.SOCK_STREAM, family=socket.AF_INET, say_someth
         return "unreachable"
 
 def raw(data, host="egress", port=9099, patience=10):
-    """Sends bytes to the proxy and returns the first bytes of the answer."""
+    """Sends bytes to the proxy and returns the first bytes of the answer;
+    b"nothing" when there was none in time and the connection stands."""
     with socket.create_connection((host, port), patience) as s:
         s.sendall(data)
         return read(s)
@@ -50,12 +51,16 @@ def read(s):
             length = [l.split(b":")[1] for l in head.lower().split(b"\r\n") if l.startswith(b"content-length:")]
             if end and (head.split(b" ")[1:2] == [b"101"] or length and len(body) >= int(length[0])):
                 break
-    except (TimeoutError, ConnectionError, ssl.SSLError):
+    except TimeoutError:
+        return answer or b"nothing"
+    except (ConnectionError, ssl.SSLError):
         pass
     return answer
 
 def outcome(answer):
     """The word for an answer, as lib.sh has it."""
+    if answer == b"nothing":
+        return "no answer"
     if not answer.startswith(b"HTTP/1."):
         return "closed" if not answer else "answered with bytes"
     status = answer.split(b" ")[1].decode()
