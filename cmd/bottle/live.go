@@ -33,6 +33,10 @@ func (a *app) open(ctx context.Context, slug string) (backend.Bottle, backend.St
 func newDown(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "down SLUG...", Short: downShort, Args: cobra.MinimumNArgs(1)}
 	cmd.RunE = func(cmd *cobra.Command, slugs []string) error {
+		home, err := a.dir()
+		if err != nil {
+			return err
+		}
 		var failed []error
 		for _, slug := range slugs {
 			bottle, _, err := a.open(cmd.Context(), slug)
@@ -44,6 +48,9 @@ func newDown(a *app) *cobra.Command {
 				continue
 			}
 			say("%s is down", slug)
+			if before, err := savedWatch(home.Dir(slug)); err == nil {
+				sayChanged(before.changes())
+			}
 		}
 		return errors.Join(failed...)
 	}

@@ -1,13 +1,19 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
 	"context"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
 	"time"
 
 	"github.com/spf13/cobra"
+	"golang.org/x/term"
+
+	"github.com/claude-bottle/claude-bottle/proposal"
 )
 
 func newLogs(a *app) *cobra.Command {
@@ -29,16 +35,24 @@ func newLogs(a *app) *cobra.Command {
 			return errNoLog(args[0], err)
 		}
 		defer file.Close()
-		return copyLog(cmd.Context(), os.Stdout, file, follow)
+		return copyLog(cmd.Context(), logOutput(), file, follow)
 	}
 	return cmd
 }
 
 // copyLog copies a file and, when it follows, whatever is added to it.
 func copyLog(ctx context.Context, to io.Writer, from io.Reader, follow bool) error {
+	lines := bufio.NewReaderSize(from, longestLogLine)
 	for {
-		if _, err := io.Copy(to, from); err != nil || !follow {
+		line, err := lines.ReadSlice('\n')
+		if _, err := to.Write(line); err != nil {
 			return err
+		}
+		if err == nil || errors.Is(err, bufio.ErrBufferFull) {
+			continue
+		}
+		if !errors.Is(err, io.EOF) || !follow {
+			return ignoreEOF(err)
 		}
 		select {
 		case <-ctx.Done():
@@ -46,4 +60,34 @@ func copyLog(ctx context.Context, to io.Writer, from io.Reader, follow bool) err
 		case <-time.After(200 * time.Millisecond):
 		}
 	}
+}
+
+func ignoreEOF(err error) error {
+	if errors.Is(err, io.EOF) {
+		return nil
+	}
+	return err
+}
+
+const longestLogLine = 64 << 10
+
+// terminalWriter shows a stranger's lines at a terminal, without what a
+// terminal would obey.
+type terminalWriter struct{ io.Writer }
+
+func (w terminalWriter) Write(line []byte) (int, error) {
+	shown := proposal.Clean(string(line), longestLogLine)
+	if bytes.HasSuffix(line, []byte("\n")) {
+		shown += "\n"
+	}
+	_, err := io.WriteString(w.Writer, shown)
+	return len(line), err
+}
+
+// logOutput is stdout; a terminal is spared the agent's sequences.
+func logOutput() io.Writer {
+	if term.IsTerminal(int(os.Stdout.Fd())) {
+		return terminalWriter{os.Stdout}
+	}
+	return os.Stdout
 }

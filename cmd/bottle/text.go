@@ -140,10 +140,12 @@ func sayPreflight(p *plan.Plan, backend string) {
 
 func sayKept(dir string) { say("the demo's folder is %s", dir) }
 
-// sayProgress tells a step of the start.
+// sayProgress tells a step of the start; what the operator must know begins
+// with "note: " and is always told.
 func sayProgress(step string) {
-	if os.Getenv("CLAUDE_BOTTLE_VERBOSE") != "" {
-		say("%s", step)
+	note, ok := strings.CutPrefix(step, "note: ")
+	if ok || os.Getenv("CLAUDE_BOTTLE_VERBOSE") != "" {
+		say("%s", note)
 	}
 }
 
@@ -153,8 +155,12 @@ func sayChanged(paths []string) {
 		return
 	}
 	say("the agent changed files that programs on this host run by themselves; read them before you go on:")
-	for _, path := range paths {
+	const most = 40
+	for _, path := range paths[:min(len(paths), most)] {
 		say("  %q", path)
+	}
+	if len(paths) > most {
+		say("  and %d more", len(paths)-most)
 	}
 }
 

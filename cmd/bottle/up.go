@@ -94,14 +94,14 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 			return err
 		}
 	}
-	if err := recordStart(home, p); err != nil {
+	if err := errors.Join(before.save(p.State), recordStart(home, p)); err != nil {
 		return err
 	}
 	code, err := runForeground(ctx, b, p)
+	sayChanged(before.changes())
 	if err := errors.Join(err, recordEnd(home, p, code)); err != nil {
 		return err
 	}
-	sayChanged(before.changes())
 	if code != 0 {
 		return exitCode(code)
 	}

@@ -32,6 +32,8 @@ func TestWatchTellsWhatToolsRun(t *testing.T) {
 	write(".git/modules/sub/hooks/post-checkout", "evil")
 	write(".git/modules/sub/objects/aa/bb", "changed")
 	write(".envrc", "evil")
+	write(".git/commondir", "../.evil")
+	write("lib/vendored/.git/config", "[core]")
 	write("main.go", "package other")
 	if err := os.Remove(filepath.Join(workspace, ".vscode/tasks.json")); err != nil {
 		t.Fatal(err)
@@ -39,7 +41,7 @@ func TestWatchTellsWhatToolsRun(t *testing.T) {
 	if err := os.Symlink("/etc/passwd", filepath.Join(workspace, ".mcp.json")); err != nil {
 		t.Fatal(err)
 	}
-	want := []string{".envrc", ".git/config", ".git/modules/sub/hooks/post-checkout", ".mcp.json", ".vscode/tasks.json"}
+	want := []string{".envrc", ".git/commondir", ".git/config", ".git/modules/sub/hooks/post-checkout", ".mcp.json", ".vscode/tasks.json", "lib/vendored/.git/config"}
 	if changed := before.changes(); !slices.Equal(changed, want) {
 		t.Errorf("told %q, not %q", changed, want)
 	}
