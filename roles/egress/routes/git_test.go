@@ -137,6 +137,41 @@ func TestForgeWrites(t *testing.T) {
 		"POST HOST/2.0/snippets/acme",
 		"PUT HOST/rest/api/1.0/projects/P/repos/r/browse/a.txt",
 		"POST HOST/acme/_apis/git/repositories/r/pushes",
+		"PUT HOST/orgs/acme/memberships/evil",
+		"PUT HOST/orgs/acme/teams/t/memberships/evil",
+		"POST HOST/orgs/acme/invitations",
+		"PUT HOST/orgs/acme/outside_collaborators/evil",
+		"PATCH HOST/orgs/acme",
+		"PUT HOST/teams/1/memberships/evil",
+		"POST HOST/repos/acme/w/check-runs",
+		"PATCH HOST/repos/acme/w/check-runs/1",
+		"POST HOST/api/v3/repos/acme/w/statuses/abc",
+		"PUT HOST/repos/acme/w/automated-security-fixes",
+		"DELETE HOST/repos/acme/w/vulnerability-alerts",
+		"PATCH HOST/repos/acme/w/properties/values",
+		"PATCH HOST/repositories/123/properties/values",
+		"PATCH HOST/repos/acme/w/invitations/1",
+		"POST HOST/api/v4/projects/1/invitations",
+		"POST HOST/api/v4/groups/1/invitations",
+		"PUT HOST/api/v4/projects/1/access_requests/2/approve",
+		"PUT HOST/api/v4/groups/1/access_requests/2/approve",
+		"POST HOST/api/v4/projects/1/job_token_scope/allowlist",
+		"PATCH HOST/api/v4/projects/1/job_token_scope",
+		"POST HOST/api/v4/projects/1/approval_rules",
+		"PUT HOST/api/v4/groups/1/approval_rules/2",
+		"DELETE HOST/api/v4/projects/1/merge_requests/2/approval_rules/3",
+		"PUT HOST/api/v4/projects/1/packages/generic/p/1.0/f.bin",
+		"PUT HOST/api/v4/projects/1/packages/npm/p",
+		"DELETE HOST/api/v4/projects/1/packages/7",
+		"POST HOST/api/v4/bulk_imports",
+		"POST HOST/api/v4/import/github",
+		"POST HOST/api/v4/runners",
+		"POST HOST/api/v4/user/runners",
+		"POST HOST/api/v1/users/me/tokens",
+		"PUT HOST/api/v1/teams/1/members/evil",
+		"PUT HOST/api/v1/teams/1/repos/acme/w",
+		"POST HOST/api/v1/user/applications/oauth2",
+		"PATCH HOST/api/v1/user/applications/oauth2/1",
 	} {
 		if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
 			t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
@@ -161,6 +196,21 @@ func TestNoGitNoRefusal(t *testing.T) {
 		"GET HOST/info/references",
 		"GET HOST/acme/w.git/objects/ab/cdef",
 		"POST HOST/acme/w.git",
+		"GET HOST/orgs/acme/memberships/evil",
+		"GET HOST/orgs/acme/invitations",
+		"GET HOST/repos/acme/w/check-runs/1",
+		"GET HOST/repos/acme/w/statuses/abc",
+		"GET HOST/repos/acme/w/properties/values",
+		"GET HOST/api/v4/projects/1/invitations",
+		"GET HOST/api/v4/projects/1/job_token_scope/allowlist",
+		"GET HOST/api/v4/projects/1/packages/generic/p/1.0/f.bin",
+		"POST HOST/api/v4/projects/1/packages/npm/-/npm/v1/security/advisories/bulk",
+		"GET HOST/api/v4/runners",
+		"GET HOST/api/v1/users/me/tokens",
+		"GET HOST/api/v1/teams/1/members/evil",
+		"POST HOST/v1/teams",
+		"POST HOST/v1/runners",
+		"GET HOST/graphql/v2?query=%7Bviewer%7Blogin%7D%7D",
 		"GET HOST/graphql",
 		"GET HOST/graphql?query=%7Bviewer%7Blogin%7D%7D",
 		"GET HOST/graphql?query=query($n:Int)%7Bviewer%7Blogin%7D%7D&variables=%7B%22n%22:1%7D&operationName=x",
@@ -179,9 +229,11 @@ func TestGraphQLInTheQuery(t *testing.T) {
 		"a;query=mutation%7Ba%7D",
 	} {
 		for _, method := range []string{"GET", "POST"} {
-			line := method + " HOST/api/graphql?" + query
-			if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
-				t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+			for _, path := range []string{"/api/graphql", "/graphql/v2"} {
+				line := method + " HOST" + path + "?" + query
+				if strict, fetch, write := verdicts(t, line); strict || fetch || !write {
+					t.Errorf("%s: allowed %v without git, %v with fetch, %v with api_write", line, strict, fetch, write)
+				}
 			}
 		}
 	}
@@ -190,7 +242,8 @@ func TestGraphQLInTheQuery(t *testing.T) {
 func TestIsGraphQL(t *testing.T) {
 	for path, want := range map[canon.Path]bool{
 		"/graphql": true, "/api/graphql": true, "/api/graphql/": true, "/API/GraphQL": true, "/graphql.json": true,
-		"/graphql/schema": false, "/notgraphql": false, "/": false, "": false,
+		"/graphql/v2": true, "/graphql/V2/": true, "/api/graphql/2026-07": true, "/graphql/v2.json": true,
+		"/graphql/schema": false, "/v2": false, "/graphql/v2/docs": false, "/graphql/version": false, "/notgraphql": false, "/": false, "": false,
 	} {
 		if got := routes.IsGraphQL(path); got != want {
 			t.Errorf("IsGraphQL(%q) = %v", path, got)

@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"unicode/utf8"
 
@@ -18,10 +19,20 @@ import (
 // maxTokens bounds the work on one GraphQL text.
 const maxTokens = 20000
 
-// IsGraphQL reports whether requests to the path are GraphQL, so that one
-// with a body needs GraphQLWrite's word too, unless the route allows API
+// IsGraphQL reports whether requests to the path, which ends in graphql or in
+// graphql and a version, are GraphQL, so that one with a body needs GraphQLWrite's word too, unless the route allows API
 // writes.
-func IsGraphQL(p canon.Path) bool { return strings.EqualFold(lastSegment(p), "graphql") }
+func IsGraphQL(p canon.Path) bool {
+	path := strings.TrimRight(string(p), "/")
+	slash := strings.LastIndexByte(path, '/')
+	if slash >= 0 && apiVersion.MatchString(path[slash+1:]) {
+		path = path[:slash]
+	}
+	return strings.EqualFold(lastSegment(canon.Path(path)), "graphql")
+}
+
+// apiVersion is a last segment that chooses a version: v2, 2.1, 2026-07.
+var apiVersion = regexp.MustCompile(`^[vV]?[0-9]+([.-][0-9]+)*(\.(json|xml))?$`)
 
 // GraphQLWrite reports whether a request to a GraphQL path may change
 // anything: true unless header and body are those of a JSON request whose
