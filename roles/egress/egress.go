@@ -170,6 +170,8 @@ const (
 	maxRoutes = 4 << 20
 	// drain is how long requests in flight may go on once Run was told to stop.
 	drain = 2 * time.Second
+	// settle is how long what was cut then may take to end and be recorded.
+	settle = time.Second
 
 	// maxConnections bounds the agent's connections to a listener; more wait.
 	maxConnections = 1024
@@ -180,11 +182,13 @@ const (
 	idleTimeout = 5 * time.Minute
 )
 
-// Run serves until ctx ends, lets requests in flight finish for a moment, and
-// returns nil. It may be called again after it returned, see Listeners.
+// Run serves until ctx ends, lets requests in flight finish for a moment, cuts
+// the rest, and returns nil when the end of each is recorded. It may be called
+// again after it returned, see Listeners.
 func (r *Role) Run(ctx context.Context) error {
-	outer := r.server(http.HandlerFunc(r.serveProxy))
-	inner := r.server(http.HandlerFunc(r.serveTunnelled))
+	r.active.begin()
+	outer := r.server(r.serveProxy)
+	inner := r.server(r.serveTunnelled)
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
 	serve := func(s *http.Server, l net.Listener) {
@@ -221,21 +225,33 @@ loop:
 	}
 	stopping, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
-	for _, s := range []*http.Server{outer, inner} {
-		if s.Shutdown(stopping) != nil {
-			_ = s.Close()
-		}
+	servers := []*http.Server{outer, inner}
+	for _, s := range servers {
+		_ = s.Shutdown(stopping) // what it leaves open is cut
 	}
-	r.active.cutAll("the bundle stops")
+	r.active.stop("the bundle stops")
+	for _, s := range servers {
+		_ = s.Close()
+	}
 	serving.Wait()
+	select {
+	case <-r.active.left():
+	case <-time.After(settle):
+		r.Log.Warn("requests still end, their last records may be missing")
+	}
 	r.Health.Set(health.Stopped)
 	return err
 }
 
 // server is what the outer and the inner server have in common.
-func (r *Role) server(h http.Handler) *http.Server {
+func (r *Role) server(h http.HandlerFunc) *http.Server {
+	counted := func(w http.ResponseWriter, req *http.Request) {
+		r.active.enter()
+		defer r.active.leave()
+		h(w, req)
+	}
 	return &http.Server{
-		Handler:           h,
+		Handler:           http.HandlerFunc(counted),
 		ReadHeaderTimeout: headerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    maxHead,

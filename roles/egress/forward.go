@@ -1,6 +1,7 @@
 package egress
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
@@ -88,7 +89,7 @@ func (x *exchange) failed(err error) {
 	if errors.As(err, &notDialled) {
 		x.refund()
 	}
-	if x.wasCut() || x.in.Context().Err() != nil {
+	if x.cutReason() != "" || x.in.Context().Err() != nil {
 		x.abort()
 	}
 	status, reason := diagnose(err)
@@ -125,11 +126,7 @@ func (x *exchange) abort() {
 	if d := x.lateBlock(); d != nil {
 		_ = x.role.recordBlock("request", *d)
 	}
-	reason := "the agent left"
-	if x.wasCut() {
-		reason = "the policy no longer allows it"
-	}
-	x.conclude("cut", reason)
+	x.conclude("cut", cmp.Or(x.cutReason(), "the agent left"))
 	panic(http.ErrAbortHandler)
 }
 

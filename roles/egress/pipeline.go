@@ -2,7 +2,6 @@ package egress
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"sync/atomic"
 	"time"
@@ -55,7 +54,8 @@ type exchange struct {
 
 	// Of permit.
 	ctx      context.Context
-	cancel   context.CancelCauseFunc
+	cancel   context.CancelFunc
+	ended    ending
 	counted  bool
 	reviewed bool
 
@@ -64,9 +64,6 @@ type exchange struct {
 	got    int64        // bytes of body to the agent
 	status int
 }
-
-// errCut is why an exchange ends that the policy no longer allows.
-var errCut = errors.New("cut")
 
 // serve takes a request through the steps.
 func (r *Role) serve(x *exchange) {
@@ -94,7 +91,7 @@ func (x *exchange) end() {
 		x.role.active.remove(x)
 	}
 	if x.cancel != nil {
-		x.cancel(nil)
+		x.cancel()
 	}
 }
 
@@ -128,7 +125,7 @@ func (x *exchange) request() routes.Request {
 // permit counts the use of a grant, records the verdict, and gives the exchange
 // its end: the grant's, the agent's leaving, or a change of the routes.
 func permit(x *exchange) *policy.Decision {
-	ctx, cancel := context.WithCancelCause(x.in.Context())
+	ctx, cancel := context.WithCancel(x.in.Context())
 	x.ctx, x.cancel = ctx, cancel
 	if !x.route.Expires.IsZero() {
 		timer := time.AfterFunc(time.Until(x.route.Expires), func() { x.role.active.cut(x, "the grant ended") })
@@ -175,9 +172,22 @@ func sameReach(old, now *routes.Route) bool {
 
 // cut ends the exchange on both sides.
 func (x *exchange) cut(reason string) {
+	x.ended.tell(reason)
 	x.role.Log.Info("request cut", "host", x.authority.Host.String(), "reason", reason)
-	x.cancel(errCut)
+	x.cancel()
+	if wire := x.wire(); wire != nil {
+		// Below TLS: a record that a deadline cut short would be followed by
+		// another, and the agent would see a forgery.
+		_ = wire.below().Close()
+		return
+	}
 	_ = http.NewResponseController(x.w).SetWriteDeadline(time.Now())
 }
 
-func (x *exchange) wasCut() bool { return errors.Is(context.Cause(x.ctx), errCut) }
+// cutReason is why the policy ended the exchange; "" = it did not.
+func (x *exchange) cutReason() string {
+	if reason := x.ended.told(); reason != "" || x.tunnel == nil {
+		return reason
+	}
+	return x.tunnel.ended.told()
+}

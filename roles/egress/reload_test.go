@@ -173,7 +173,7 @@ func TestReloadCutsWhatIsNoLongerAllowed(t *testing.T) {
 	if _, err := io.ReadAll(idle); err != nil && strings.Contains(err.Error(), "timeout") {
 		t.Error("a tunnel to a host that is no longer allowed stays open")
 	}
-	l.wantVerdicts(3, `"decision":"cut"`, "no longer allows", `"path":"/events"`)
+	l.wantVerdicts(3, `"decision":"cut"`, "no longer allow this", `"path":"/events"`)
 }
 
 // TestNetworksOfAnOpenStream: a range that a route loses ends what was dialled

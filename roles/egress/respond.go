@@ -46,7 +46,7 @@ func (x *exchange) respond(response *http.Response) {
 	if err := x.copyBody(response); err != nil {
 		x.brokenOff(err)
 	}
-	if x.wasCut() { // the origin's end came from that
+	if x.cutReason() != "" { // the origin's end came from that
 		x.abort()
 	}
 	x.passTrailer(response.Trailer, announced)

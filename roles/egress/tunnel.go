@@ -20,6 +20,7 @@ type tunnel struct {
 	host      string // authority's, as text
 	conn      net.Conn
 	wire      *wireConn // nil over HTTP/2
+	ended     ending
 	// strange is why nothing may be asked for in the tunnel: its TLS is for
 	// another name. "" is nothing.
 	strange string
@@ -154,7 +155,10 @@ func (t *tunnel) permitted(l *live) bool {
 	return l.table.Authority(t.authority, false, time.Now(), nil).Allow
 }
 
-func (t *tunnel) cut(string) { _ = t.conn.Close() }
+func (t *tunnel) cut(reason string) {
+	t.ended.tell(reason)
+	_ = t.conn.Close()
+}
 
 // serveTunnelled serves the requests inside tunnels.
 func (r *Role) serveTunnelled(w http.ResponseWriter, req *http.Request) {

@@ -62,8 +62,8 @@ func (x *exchange) switchProtocols(response *http.Response) {
 		reason = reasonEcho
 	case errors.Is(err, errFrame):
 		reason = err.Error()
-	case x.wasCut():
-		reason = "the policy no longer allows it"
+	default:
+		reason = x.cutReason()
 	}
 	if reason != "" {
 		x.conclude("cut", reason)

@@ -2,6 +2,7 @@ package egress
 
 import (
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"sync/atomic"
@@ -71,6 +72,14 @@ func (c *wireConn) raw() {
 	if c.state != wireEnd {
 		c.state, c.ready = wireRaw, len(c.buf)
 	}
+}
+
+// below is the connection that carries this one, without TLS.
+func (c *wireConn) below() net.Conn {
+	if secured, ok := c.Conn.(*tls.Conn); ok {
+		return secured.NetConn().(*hijacked).Conn
+	}
+	return c.Conn
 }
 
 func (c *wireConn) Read(p []byte) (int, error) {
