@@ -5,7 +5,9 @@
 // prints is one attempt, or one control: the same thing with harmless content,
 // which must come through, so that a bottle that is merely broken does not pass
 // for one that holds. What arrived outside is told by a [World], and wins over
-// what the script believes.
+// what the script believes. Without a world the script's word is all there is,
+// and a hostile agent in the same bottle could change it: it shows what the
+// bottle stops, not whether its agent is honest.
 package attack
 
 import (
