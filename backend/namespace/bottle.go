@@ -42,6 +42,8 @@ type bottle struct {
 	bundle  *bundle
 	files   []*os.File // kept open for the bundle's successors
 
+	commondir *os.File // held in the workspace's repository; may be nil
+
 	session *session // of the agent's command
 	pump    *pump
 	control net.Listener
@@ -142,6 +144,9 @@ func (b *bottle) teardown() {
 		b.pump.finish(false)
 	}
 	closeAll(b.files)
+	if err := releaseCommondir(b.workspace, b.commondir); err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("remove the bottle's %s: %w", commondir, err))
+	}
 	if err := b.cgroups.remove(); err != nil {
 		b.err = errors.Join(b.err, fmt.Errorf("`bottle cleanup` may remove it later: %w", err))
 	}

@@ -94,6 +94,9 @@ func (b *bottle) start(ctx context.Context, s backend.Stdio, progress func(strin
 		return err
 	}
 	defer host.Close()
+	if b.commondir, err = holdCommondir(b.workspace); err != nil {
+		return err
+	}
 
 	progress("building the bottle")
 	limits, err := b.launch()
