@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 
@@ -124,49 +122,4 @@ func loadBottle(o Options, name string) (*manifest.Bottle, error) {
 		return manifest.Default(name), nil
 	}
 	return bottle, err
-}
-
-// findWorkspace returns the workspace's real path. It may hold nothing that
-// decides about bottles: the agent writes there.
-func findWorkspace(o Options) (string, error) {
-	dir, err := filepath.Abs(o.Workspace)
-	if err == nil {
-		dir, err = filepath.EvalSymlinks(dir)
-	}
-	if err != nil {
-		return "", fmt.Errorf("the workspace: %w", err)
-	}
-	if info, err := os.Stat(dir); err != nil {
-		return "", fmt.Errorf("the workspace: %w", err)
-	} else if !info.IsDir() {
-		return "", fmt.Errorf("the workspace %s is no folder", dir)
-	}
-	home := realPath(string(o.Home))
-	if within(dir, home) || within(home, dir) {
-		return "", fmt.Errorf("the workspace %s and the folder of bottles %s lie one in the other: the agent could change what it is allowed; choose a project's folder with --workspace", dir, home)
-	}
-	return dir, nil
-}
-
-// within tells whether path is dir or below it; both are real paths.
-func within(dir, path string) bool {
-	relative, err := filepath.Rel(dir, path)
-	return err == nil && filepath.IsLocal(relative)
-}
-
-// realPath resolves the links of the longest part of path that exists.
-func realPath(path string) string {
-	path, err := filepath.Abs(path)
-	if err != nil {
-		return path
-	}
-	for rest := ""; ; {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			return filepath.Join(real, rest)
-		}
-		if path == filepath.Dir(path) {
-			return filepath.Join(path, rest)
-		}
-		path, rest = filepath.Dir(path), filepath.Join(filepath.Base(path), rest)
-	}
 }

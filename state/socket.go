@@ -44,12 +44,18 @@ func (d Dir) Remove() error {
 }
 
 func (d Dir) shortRun() string {
+	sum := sha256.Sum256([]byte(d))
+	return filepath.Join(SocketFolder(), hex.EncodeToString(sum[:6]))
+}
+
+// SocketFolder is the folder of all bottles' sockets whose paths would be too
+// long in the bottles' own folders. It may not exist.
+func SocketFolder() string {
 	base := os.Getenv("XDG_RUNTIME_DIR")
 	if !filepath.IsAbs(base) {
 		base = "/tmp"
 	}
-	sum := sha256.Sum256([]byte(d))
-	return filepath.Join(base, "claude-bottle-"+strconv.Itoa(os.Getuid()), hex.EncodeToString(sum[:6]))
+	return filepath.Join(base, "claude-bottle-"+strconv.Itoa(os.Getuid()))
 }
 
 // checkOwn makes sure that nobody else put the folder there or can write to it.
