@@ -89,8 +89,9 @@ type Role struct {
 	// broken ones; the agent cannot guess it.
 	marker string
 
-	reload sync.Mutex // one Reload at a time
-	live   atomic.Pointer[live]
+	reload  sync.Mutex // one Reload at a time
+	live    atomic.Pointer[live]
+	changes changes
 
 	inner chan net.Conn // tunnels on their way to the server behind TLS
 
@@ -138,6 +139,10 @@ func New(c Config) (*Role, error) {
 // Reload puts the routes file in force. A file that is not valid changes
 // nothing and is the error, which Health hears too. Streams and tunnels that
 // the new routes do not allow are cut, all others live on.
+//
+// Either outcome is recorded. A valid file is put in force also when the audit
+// log takes no record, because the routes before may have allowed more; until
+// the change is recorded, no request is let through.
 func (r *Role) Reload() error {
 	r.reload.Lock()
 	defer r.reload.Unlock()
@@ -145,19 +150,22 @@ func (r *Role) Reload() error {
 	if err != nil {
 		err = fmt.Errorf("egress: routes: %s", r.Scanner.Redact(err.Error()))
 		r.Health.Refused(err)
+		r.recordChange(r.live.Load(), err)
 		if r.live.Load() != nil { // else the caller tells why nothing starts
 			r.Log.Error("routes refused, the old ones stay in force", "error", err)
 		}
 		return err
 	}
+	old := r.live.Load()
+	next.generation = r.Health.Generation() + 1
+	if old != nil {
+		next.generation = max(next.generation, old.generation+1)
+	}
+	r.recordChange(next, nil)
+	r.live.Store(next)
 	r.Health.InForce(next.table.SHA256())
-	next.generation = r.Health.Generation()
-	old := r.live.Swap(next)
 	if old == nil {
 		return nil
-	}
-	if next.generation == 0 {
-		next.generation = old.generation + 1
 	}
 	r.Log.Info("routes in force", "generation", next.generation, "sha256", next.table.SHA256())
 	next.inherit(old.close())

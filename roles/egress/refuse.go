@@ -64,7 +64,10 @@ func detailOf(d policy.Decision) map[string]any {
 
 // record writes one verdict to the audit log.
 func (r *Role) record(action, decision string, detail map[string]any) error {
-	err := r.Audit.Append(audit.Record{Actor: roleName, Action: action, Decision: decision, Detail: detail})
+	err := r.recordOwed()
+	if err == nil {
+		err = r.Audit.Append(audit.Record{Actor: roleName, Action: action, Decision: decision, Detail: detail})
+	}
 	if err != nil {
 		r.Log.Error("the audit log takes no record, so nothing is let through", "error", err)
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/coder/websocket"
 
+	"github.com/claude-bottle/claude-bottle/audit"
 	"github.com/claude-bottle/claude-bottle/health"
 	"github.com/claude-bottle/claude-bottle/policy"
 )
@@ -62,6 +63,49 @@ func TestReload(t *testing.T) {
 	if a := l.ask("GET", "http://_egress.local/", ""); a.status != http.StatusNotFound {
 		t.Errorf("another page: %d", a.status)
 	}
+}
+
+// TestReloadsAreRecorded, and routes that could not be recorded are in force
+// but let nothing through.
+func TestReloadsAreRecorded(t *testing.T) {
+	l := newLab(t, route("api.test")+route("other.test"))
+	first := l.health.Report().ConfigSHA256
+	l.wantVerdicts(1, `"action":"change","decision":"allow"`, `"what":"routes"`, `"generation":1`, first)
+	if l.reload("  - [") == nil {
+		t.Fatal("a broken file was taken")
+	}
+	l.wantVerdicts(1, `"action":"change","decision":"refused"`, `"generation":1`, first, `"error":"egress: routes: `)
+	if err := l.reload(route("api.test") + route("a.wild.test")); err != nil {
+		t.Fatal(err)
+	}
+	l.wantVerdicts(1, `"action":"change","decision":"allow"`, `"generation":2`, l.health.Report().ConfigSHA256)
+	l.wantVerdicts(3, `"action":"change"`)
+
+	conn := l.tunnel("api.test")
+	if err := conn.Handshake(); err != nil {
+		t.Fatal(err)
+	}
+	l.role.Audit.Close()
+	if err := l.reload(route("other.test")); err != nil {
+		t.Fatal(err)
+	}
+	if report := l.health.Report(); report.Generation != 3 {
+		t.Errorf("%+v", report)
+	}
+	_ = conn.SetReadDeadline(time.Now().Add(patience))
+	if _, err := io.ReadAll(conn); err != nil && strings.Contains(err.Error(), "timeout") {
+		t.Error("what the new routes do not allow stays open")
+	}
+	for _, host := range []string{"api.test", "other.test"} {
+		if a := l.ask("GET", "https://"+host+"/", ""); a.status != http.StatusServiceUnavailable || len(l.origin.all()) > 0 {
+			t.Errorf("%s: %d %s", host, a.status, a.body)
+		}
+	}
+	again := must(audit.Open(l.path("audit/bundle.jsonl"), audit.Options{Slug: "lab", Window: -1}))(t)
+	t.Cleanup(func() { again.Close() })
+	l.role.Audit = again
+	l.wantThrough("the log takes records again", l.ask("GET", "https://other.test/", ""))
+	l.wantVerdicts(1, `"action":"change","decision":"allow"`, `"generation":3`, l.health.Report().ConfigSHA256)
 }
 
 // events opens a stream that the origin keeps open.
