@@ -174,7 +174,7 @@ func TestAFlood(t *testing.T) {
 func TestHostileWords(t *testing.T) {
 	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = 0 })
 	session := s.client(nil)
-	words := "safe\x1b[2J\x1b]0;title\a \u202egnirts\u202c \u200bhidden\U000E0041" + strings.Repeat(" and so on", 100_000)
+	words := "safe\x1b[2J\x1b]0;title\a \u202egnirts\u202c \u200bhidden\U000E0041" + strings.Repeat(" and so on", 20_000)
 	s.call(session, "egress-block", map[string]any{"host": "docs.example", "justification": words})
 	p := s.open(1)[0].Proposal
 	if n := len([]rune(p.Justification)); n > 2000 || !strings.HasPrefix(p.Justification, "safe gnirts hidden and so on") {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/http"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -79,8 +80,8 @@ func TestOddRequests(t *testing.T) {
 		"an unknown event":     {request("GET", "/mcp", "Mcp-Session-Id", name, "Last-Event-ID", "77"), 400},
 		"another method":       {request("PUT", "/mcp"), 405},
 		"a long session":       {request("POST", "/mcp", "Mcp-Session-Id", strings.Repeat("x", 65)), 404},
-		"a large body":         {s.post(t.Context(), `{"jsonrpc":"2.0","id":1,"method":"ping","x":"`+strings.Repeat("x", 3<<20)+`"}`).StatusCode, 413},
-		"a body that is large": {s.post(t.Context(), `{"jsonrpc":"2.0","id":1,"method":"ping","x":"`+strings.Repeat("x", 1<<20)+`"}`).StatusCode, 200},
+		"a large body":         {s.post(t.Context(), `{"jsonrpc":"2.0","id":1,"method":"ping","x":"`+strings.Repeat("x", 256<<10)+`"}`).StatusCode, 413},
+		"a body that is large": {s.post(t.Context(), `{"jsonrpc":"2.0","id":1,"method":"ping","x":"`+strings.Repeat("x", 255<<10)+`"}`).StatusCode, 200},
 		"a batch":              {s.post(t.Context(), `[`+hello+`]`).StatusCode, 400},
 		"no JSON":              {s.post(t.Context(), `{`).StatusCode, 400},
 		"an end":               {request("DELETE", "/mcp", "Mcp-Session-Id", name), 200},
@@ -132,6 +133,58 @@ func TestManySessions(t *testing.T) {
 	}
 	if got := resume(first, event); got != 400 {
 		t.Errorf("all that a busy session was ever told is kept: %d", got)
+	}
+	s.open(1)
+}
+
+func TestLongNamesAreNotKept(t *testing.T) {
+	s := start(t, t.TempDir(), nil)
+	s.post(t.Context(), ask(1, "a.example", ""), "Mcp-Session-Id", "first")
+	proposal := s.open(1)[0].ID
+	check := func(session, id, token string) (status int, answer string) {
+		t.Helper()
+		message := fmt.Sprintf(`{"jsonrpc":"2.0",%s,"method":"tools/call","params":{"name":"check-proposal",`+
+			`"arguments":{"proposal_id":%q,"wait_seconds":1},"_meta":{%s}}}`, id, proposal, token)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+s.addr+"/mcp", strings.NewReader(message))
+		if err != nil {
+			t.Fatal(err)
+		}
+		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Accept", "application/json, text/event-stream")
+		r.Header.Set("Mcp-Session-Id", session)
+		response, err := http.DefaultClient.Do(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer response.Body.Close()
+		return response.StatusCode, body(t, response)
+	}
+	long := `"` + strings.Repeat("A", 200<<10) + `"`
+	longest := `"` + strings.Repeat("A", 254) + `"`
+	if status, answer := check("good", `"id":`+longest, `"progressToken":`+longest); status != 200 || strings.Count(answer, longest) < 2 {
+		t.Fatalf("names that are just short enough: %d %s", status, answer)
+	}
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for i := range 64 {
+		for _, c := range [][2]string{
+			{`"id":` + long, ``},
+			{`"id":"` + longest[1:], `"progressToken":` + long},
+			{`"id":1,"ID":` + long, ``},
+			{`"id":1`, `"progressToken":[` + long + `]`},
+			{`"id":1`, `"progressToken":` + long + `,"PROGRESSTOKEN":1`},
+			{`"params":{"_meta":{"progressToken":` + long + `}},"id":1`, ``},
+		} {
+			if status, answer := check(fmt.Sprint("made-up-", i), c[0], c[1]); status != http.StatusBadRequest || len(answer) > 200 {
+				t.Fatalf("%.60s %.60s: %d %.200s", c[0], c[1], status, answer)
+			}
+		}
+	}
+	runtime.GC()
+	runtime.ReadMemStats(&after)
+	if grown := (int64(after.HeapAlloc) - int64(before.HeapAlloc)) >> 20; grown > 16 {
+		t.Errorf("75 MiB of names took %d MiB", grown)
 	}
 	s.open(1)
 }

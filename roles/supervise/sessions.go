@@ -38,9 +38,12 @@ const (
 	maxSessions = 64
 	// A session's finished streams are forgotten when there are so many and
 	// nothing is running, or so many more.
-	enoughStreams, maxStreams = 200, 2000
+	enoughStreams, maxStreams = 200, 500
 
-	maxBody     = 2 << 20
+	maxBody = 256 << 10
+	// maxName bounds what a client calls its requests: it is said back to it
+	// again and again, and kept.
+	maxName     = 256
 	bodyTimeout = 30 * time.Second
 
 	sessionHeader = server.HeaderKeySessionID
@@ -99,8 +102,12 @@ func (s *sessions) post(w http.ResponseWriter, r *http.Request, name string) {
 		return
 	}
 	_ = connection.SetReadDeadline(time.Time{})
-	var message struct{ Method string }
-	if json.Unmarshal(body, &message) == nil && message.Method == "initialize" {
+	m, err := parseMessage(body)
+	if m.longNames() {
+		http.Error(w, "supervise: a request's id or progress token is too long", http.StatusBadRequest)
+		return
+	}
+	if err == nil && m.Method == "initialize" {
 		name = rand.Text()
 		w.Header().Set(sessionHeader, name)
 	}
@@ -109,6 +116,27 @@ func (s *sessions) post(w http.ResponseWriter, r *http.Request, name string) {
 	s.begin(name)
 	defer func() { s.done(name, strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream")) }()
 	s.transport.ServeHTTP(w, r)
+}
+
+// message is what has to be known of a JSON-RPC message here.
+type message struct {
+	Method string
+	ID     json.RawMessage
+	Params struct {
+		Meta map[string]json.RawMessage `json:"_meta"`
+	}
+}
+
+// parseMessage returns what could be read even when it returns an error: the
+// library may read more.
+func parseMessage(body []byte) (message, error) {
+	var m message
+	err := json.Unmarshal(body, &m)
+	return m, err
+}
+
+func (m message) longNames() bool {
+	return len(m.ID) > maxName || len(m.Params.Meta["progressToken"]) > maxName
 }
 
 func (s *sessions) over(name string) bool {

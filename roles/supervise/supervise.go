@@ -94,7 +94,7 @@ func New(c Config) (*Role, error) {
 	mcpServer.AddTools(r.tools()...)
 	r.handler = newGuard(c.Slug, c.Listeners, newSessions(server.NewStreamableHTTPServer(mcpServer,
 		server.WithStateLess(true), // sessions are ours, see there
-		server.WithEventStore(server.NewInMemoryEventStore()),
+		server.WithEventStore(newEvents(maxEventBytes)),
 		server.WithDisableLocalhostProtection(true), // guard knows the bottle's names, it does not
 		server.WithStreamableHTTPLogger(c.Log),
 	)))
