@@ -219,6 +219,9 @@ func healthListener(path string) (*os.File, error) {
 	}
 	listener.SetUnlinkOnClose(false)
 	defer listener.Close()
+	if err := os.Chmod(path, 0o600); err != nil {
+		return nil, err
+	}
 	return listener.File()
 }
 

@@ -102,22 +102,6 @@ func (b *bottle) answer(conn *net.UnixConn) {
 	}
 }
 
-// isOperator tells whether the other end is this user or root. The folder's
-// mode says so already.
-func isOperator(conn *net.UnixConn) bool {
-	raw, err := conn.SyscallConn()
-	if err != nil {
-		return false
-	}
-	var credentials *unix.Ucred
-	if raw.Control(func(fd uintptr) {
-		credentials, err = unix.GetsockoptUcred(int(fd), unix.SOL_SOCKET, unix.SO_PEERCRED)
-	}) != nil || err != nil {
-		return false
-	}
-	return credentials.Uid == 0 || int(credentials.Uid) == os.Geteuid()
-}
-
 // answerExec runs a command whose streams the asking process moves itself.
 func (b *bottle) answerExec(w *wire, r execRequest) {
 	ctx, cancel := context.WithCancel(context.Background())

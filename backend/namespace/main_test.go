@@ -34,6 +34,8 @@ func TestMain(m *testing.M) {
 		playAgent(os.Getenv("TEST_AGENT"))
 	case os.Getenv("TEST_AVAILABLE") != "":
 		playForbidding()
+	case os.Getenv("TEST_PEER") != "":
+		playPeer(os.Getenv("TEST_PEER"))
 	case os.Getenv("TEST_UP") != "":
 		playUp(os.Getenv("TEST_UP"))
 	default:
