@@ -17,7 +17,7 @@ type world struct {
 	// Listeners are the roles' ports on the bottle's loopback, by role.
 	Listeners map[string]int
 	Files     []plan.File
-	// TmpfsBytes bounds each of the agent's folders in memory; 0 = none.
+	// TmpfsBytes bounds each of the agent's folders in memory.
 	TmpfsBytes int64
 	// DropGroups is set where the kernel lets the init give up the operator's
 	// supplementary groups, which it does for root.

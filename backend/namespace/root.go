@@ -59,10 +59,7 @@ func buildRoot(to world, files []*os.File) error {
 			return err
 		}
 	}
-	size := ""
-	if to.TmpfsBytes > 0 {
-		size = ",size=" + strconv.FormatInt(to.TmpfsBytes, 10)
-	}
+	size := ",size=" + strconv.FormatInt(to.TmpfsBytes, 10)
 	if err := errors.Join(makeDev(size), makeProc(), makePrivate(size), makeEtc(to)); err != nil {
 		return err
 	}

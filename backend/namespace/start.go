@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/claude-bottle/claude-bottle/backend"
@@ -130,12 +131,12 @@ func (b *bottle) start(ctx context.Context, s backend.Stdio, progress func(strin
 	return b.begin(ctx, s)
 }
 
-// launch starts the init, limited, and tells it what to build. The note says
-// which limits could not be had.
+// launch starts the init, limited, and tells it what to build. The note, which
+// begins with "note: ", says which limits could not be had; empty = none.
 func (b *bottle) launch() (note string, err error) {
 	to := world{
 		Slug: b.plan.Slug, Workspace: b.workspace, Listeners: portsOf(b.plan), Files: b.plan.AgentFiles,
-		TmpfsBytes: max(b.plan.Limits.MemoryBytes, 0), DropGroups: b.identity.foreign,
+		TmpfsBytes: tmpfsBytes(b.plan.Limits), DropGroups: b.identity.foreign,
 	}
 	var files []*os.File
 	if b.identity.foreign {
@@ -148,7 +149,7 @@ func (b *bottle) launch() (note string, err error) {
 	}
 	if b.cgroups, err = newCgroups(b.plan.State, b.plan.Limits); err != nil {
 		b.limits = b.plan.Limits
-		note = "no control group for the limits (" + err.Error() + "); limiting each process instead"
+		note = "note: no control group for the bottle's limits (" + strings.ReplaceAll(err.Error(), "\n", "; ") + "); they hold for each process, not for all together"
 	}
 	if err := b.keeper.update(func(r *record) { r.Cgroups = b.cgroups }); err != nil {
 		return "", err
@@ -167,6 +168,16 @@ func (b *bottle) launch() (note string, err error) {
 		return "", b.guest.explainEnd(err)
 	}
 	return note, nil
+}
+
+// tmpfsBytes is the size of each of the agent's folders in memory. They are
+// memory too, so that each gets a part of what the bottle may use.
+func tmpfsBytes(limits plan.Limits) int64 {
+	const most = 2 << 30
+	if limits.MemoryBytes <= 0 {
+		return most
+	}
+	return min(most, max(limits.MemoryBytes/4, 1))
 }
 
 // startBundle starts the bundle on the listeners, which came in the order of
