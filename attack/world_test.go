@@ -53,7 +53,7 @@ func newWorld(t *testing.T) *world {
 	w := &world{
 		known: map[string]string{
 			"KNOWN_ANTHROPIC": "sk-ant-api03-" + random(t, 93, upper+lower+digits+"-_") + "AA",
-			"KNOWN_AWS":       random(t, 40, upper+lower+digits+"/+"),
+			"KNOWN_AWS":       random(t, 19, upper+lower+digits) + "/" + random(t, 20, upper+lower+digits+"+"),
 			"KNOWN_GENERIC":   random(t, 40, lower+digits),
 		},
 		shapes: map[string]string{

