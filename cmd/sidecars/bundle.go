@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"path/filepath"
 	"time"
 
@@ -60,6 +61,10 @@ func runBundle(stderr io.Writer) int {
 		b.grace = short
 	}
 	intent(unix.SIGPIPE) // a log that nobody reads any more ends nothing
+	// A small heap is collected all the time: let it grow further between two
+	// collections, as long as it stays small.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(softMemoryLimit)
 
 	defer func() { os.RemoveAll(b.runDir) }()
 
@@ -77,6 +82,9 @@ func runBundle(stderr io.Writer) int {
 	}
 	return b.run(ctx, roles)
 }
+
+// softMemoryLimit is from where on the collector works harder, in bytes.
+const softMemoryLimit = 512 << 20
 
 // intent remembers that a signal came, not how often.
 func intent(s os.Signal) chan os.Signal {
