@@ -28,6 +28,7 @@ const (
 	bundleRestarts = 5
 	bundleWindow   = time.Minute
 	bundlePause    = 100 * time.Millisecond
+	logPatience    = time.Second // for what the dead one's children still say
 )
 
 // bundle is the sidecar process, outside, and its successors.
@@ -36,7 +37,7 @@ type bundle struct {
 	path   string
 	env    []string
 	files  []*os.File // from descriptor 3 on, the same for each process
-	log    *os.File
+	log    *bundleLog
 	health string // the socket's path
 
 	mu      sync.Mutex
@@ -69,6 +70,7 @@ func (b *bundle) spawn(begun func(pid int)) (*exec.Cmd, error) {
 	cmd := &exec.Cmd{
 		Path: b.path, Args: []string{"sidecars"}, Env: b.env, Dir: "/",
 		Stdout: b.log, Stderr: b.log, ExtraFiles: b.files,
+		WaitDelay: logPatience,
 		// A process group of its own: the terminal's Ctrl-C is for the agent.
 		SysProcAttr: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setsid: true},
 	}
@@ -97,7 +99,7 @@ func (b *bundle) watch(cmd *exec.Cmd, begun func(pid int)) {
 		deaths = append(deaths, time.Now())
 		if len(deaths) > bundleRestarts && time.Since(deaths[len(deaths)-1-bundleRestarts]) < bundleWindow {
 			b.err = fmt.Errorf("the bundle died %d times within %s, the last time with: %v; its log is %s",
-				bundleRestarts+1, bundleWindow, describe(err), b.log.Name())
+				bundleRestarts+1, bundleWindow, describe(err), b.log.file.Name())
 			return
 		}
 		time.Sleep(bundlePause * time.Duration(min(len(deaths), 10)))
@@ -149,7 +151,7 @@ func (b *bundle) waitReady(ctx context.Context) error {
 
 // lastWords quotes the end of the bundle's log, which holds no secrets.
 func (b *bundle) lastWords() error {
-	content, err := os.ReadFile(b.log.Name())
+	content, err := os.ReadFile(b.log.file.Name())
 	if err != nil || len(content) == 0 {
 		return nil
 	}

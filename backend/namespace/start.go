@@ -201,11 +201,11 @@ func (b *bottle) startBundle(listeners []*os.File) error {
 		return err
 	}
 	b.files = append(b.files, secrets)
-	log, err := os.OpenFile(b.plan.State.BundleLog(), os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	log, err := openBundleLog(b.plan.State.BundleLog(), maxBundleLog)
 	if err != nil {
 		return err
 	}
-	b.files = append(b.files, log)
+	b.files = append(b.files, log.file)
 
 	program, err := bundleProgram(b.options.Sidecars, b.workspace)
 	if err != nil {
