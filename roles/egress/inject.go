@@ -45,6 +45,8 @@ type token struct {
 	value string
 	// scanner finds this token alone, in what an origin answers.
 	scanner *secretscan.Scanner
+	// names finds it in the names of headers, all in lower case.
+	names *secretscan.Scanner
 	err     error // why it cannot be used
 }
 
@@ -78,6 +80,11 @@ func newTokenScanners(values map[string]string) (*tokenScanners, error) {
 		if !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value {
 			t.err = errors.New("it has a line end, a blank at an end or a control character")
 		} else if t.scanner, t.err = finder(value); t.err == nil {
+			// What encodes the value is recognised whatever its case; the value
+			// itself is not.
+			if t.names, t.err = finder(value, strings.ToLower(value)); t.err != nil {
+				return nil, t.err
+			}
 			usable = append(usable, value)
 		} else {
 			t.err = errors.New("it is too short to be recognised when it leaks")

@@ -72,7 +72,7 @@ func (x *exchange) unreadable(response *http.Response) string {
 	if len(response.TransferEncoding) > 0 && !strings.EqualFold(response.TransferEncoding[0], "chunked") {
 		return reasonCoding
 	}
-	if x.echoed(response.Header) {
+	if x.echoed(response.Header) || x.echoed(response.Trailer) {
 		return reasonEcho
 	}
 	if response.StatusCode != http.StatusSwitchingProtocols {
@@ -81,9 +81,14 @@ func (x *exchange) unreadable(response *http.Response) string {
 	return ""
 }
 
-// echoed reports whether a header holds the injected credential.
+// echoed reports whether a header or trailer holds the injected credential.
+// Names lost the case they were written in, and those of trailers that are only
+// announced have no value.
 func (x *exchange) echoed(h http.Header) bool {
 	for name, values := range h {
+		if x.token.names.Text("response header", strings.ToLower(name)) != nil {
+			return true
+		}
 		for _, value := range values {
 			if x.token.scanner.Text("response header", name+": "+value) != nil {
 				return true
@@ -186,6 +191,9 @@ func (x *exchange) passTrailer(trailer http.Header, announced []string) {
 	}
 	h := x.w.Header()
 	for name, values := range trailer {
+		if len(values) == 0 {
+			continue // HTTP/2 would wait for what was announced and did not come
+		}
 		if !slices.Contains(announced, name) {
 			name = http.TrailerPrefix + name
 		}
