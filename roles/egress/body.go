@@ -152,7 +152,7 @@ func (r *bodyReader) Close() error {
 func declaredTrailer(x *exchange) http.Header {
 	trailer := make(http.Header)
 	for name := range x.in.Trailer {
-		if mayTrail(name) && (x.route.AgentAuth || !credentialHeader(name)) && (x.route.Auth == nil || name != injectedHeader(x.route)) {
+		if mayTrail(name) && !x.stripped(name) {
 			trailer[name] = nil
 		}
 	}
@@ -165,10 +165,10 @@ func declaredTrailer(x *exchange) http.Header {
 // mayTrail reports whether a field can come after the body: it must not frame,
 // route or authenticate, RFC 9110, section 6.5.1.
 func mayTrail(name string) bool {
-	switch name {
-	case "Content-Length", "Content-Encoding", "Content-Type", "Content-Range", "Host", "Trailer",
-		"Transfer-Encoding", "Te", "Connection", "Upgrade", "Set-Cookie", "Cookie",
-		"Proxy-Authorization":
+	switch foldedName(name) {
+	case "connection", "content-encoding", "content-length", "content-range", "content-type", "cookie", "expect",
+		"host", "http2-settings", "keep-alive", "proxy-connection", "set-cookie", "te", "trailer",
+		"transfer-encoding", "upgrade":
 		return false
 	}
 	return true

@@ -66,6 +66,33 @@ func TestOnlyTheOperatorsCredentialArrives(t *testing.T) {
 	}
 }
 
+// TestCredentialHeaders tells them from headers that only look alike.
+func TestCredentialHeaders(t *testing.T) {
+	l := newLab(t, route("api.test")+route("other.test", "agent_auth: true"))
+	ours := []string{
+		"X-Figma-Token", "X-Redmine-API-Key", "X-Api-Secret", "X-Auth", "X-Auth-Token", "X-Access-Token",
+		"X-Amz-Security-Token", "X_AUTH_TOKEN", "ApiKey", "Api-Key", "X-NuGet-ApiKey", "My-Secret-Key-Id", "X-Gitlab-Token",
+		"X-Acme-Access-Token-V2", "Private-Token", "JOB-TOKEN",
+	}
+	harmless := []string{"X-Csrf-Token", "X-XSRF-TOKEN", "X-Request-Id", "X-Keyboard", "X-Tokens", "Idempotency-Key", "Cookie", "Mcp-Session-Id"}
+	for _, name := range ours {
+		got := l.wantThrough(name, l.ask("GET", "https://api.test/", "", header(name, "own")))
+		if count(got.header, "own") != 0 {
+			t.Errorf("%s arrived", name)
+		}
+		got = l.wantThrough(name, l.ask("GET", "https://other.test/", "", header(name, "own")))
+		if count(got.header, "own") != 1 {
+			t.Errorf("%s did not arrive where the agent's own may pass", name)
+		}
+	}
+	for _, name := range harmless {
+		got := l.wantThrough(name, l.ask("GET", "https://api.test/", "", header(name, "own")))
+		if count(got.header, "own") != 1 {
+			t.Errorf("%s did not arrive", name)
+		}
+	}
+}
+
 func count(h http.Header, value string) (n int) {
 	for _, values := range h {
 		for _, v := range values {
@@ -147,6 +174,16 @@ func TestEcho(t *testing.T) {
 			fmt.Fprint(w, "body")
 			w.Header().Set("X-Echo", secretToken)
 		},
+		"announced trailer": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Trailer", "X-"+hex.EncodeToString([]byte(secretToken)))
+			fmt.Fprint(w, "body")
+		},
+		"header name": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("X-"+secretToken, "y") },
+		"trailer name": func(w http.ResponseWriter, _ *http.Request) {
+			fmt.Fprint(w, "body")
+			w.(http.Flusher).Flush()
+			w.Header().Set(http.TrailerPrefix+secretToken, "y")
+		},
 		"redirect": func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, "/?t="+secretToken, http.StatusFound)
 		},
@@ -170,7 +207,8 @@ func TestEcho(t *testing.T) {
 			if err == nil && a.status != http.StatusBadGateway {
 				t.Errorf("%s: the answer came through: %d %.200s", name, a.status, a.body)
 			}
-			if seen := fmt.Sprint(a); strings.Contains(seen, secretToken) || strings.Contains(seen, "7c51d2e84b60") {
+			seen := strings.ToLower(fmt.Sprint(a))
+			if strings.Contains(seen, secretToken) || strings.Contains(seen, "7c51d2e84b60") || strings.Contains(seen, hex.EncodeToString([]byte(secretToken))) {
 				t.Errorf("%s: the agent saw the credential", name)
 			}
 			for _, got := range l.origin.all() {

@@ -29,6 +29,10 @@ func scan(x *exchange) *policy.Decision {
 	if f := x.scanHeader("header ", x.in.Header); f != nil {
 		return x.blockSecret(f)
 	}
+	// Their names go in the head; the values are scanned as they come.
+	if f := x.scanHeader("trailer ", x.in.Trailer); f != nil {
+		return x.blockSecret(f)
+	}
 	return x.openBody()
 }
 
@@ -83,12 +87,22 @@ func commonMethod(m string) bool {
 	return false
 }
 
-// scanHeader scans names and values together, as rules look at both.
+// shortestName is the length in bytes from where a header's name is scanned by
+// itself: no shorter secret is searched for.
+const shortestName = 8
+
+// scanHeader scans names and values together, as rules look at both. A name
+// may come without value, and without the case that it was written in.
 func (x *exchange) scanHeader(place string, h http.Header) *secretscan.Finding {
 	for name, values := range h {
 		scanner := x.scanner
 		if x.route.AgentAuth && credentialHeader(name) {
 			scanner = x.role.tokens.all
+		}
+		if lower := strings.ToLower(name); len(name) >= shortestName {
+			if f := scanner.Text(place+"name", lower); f != nil {
+				return f
+			}
 		}
 		for _, value := range values {
 			text := name + ": " + value

@@ -128,11 +128,15 @@ func TestConversation(t *testing.T) {
 // do not.
 func TestTrailers(t *testing.T) {
 	l := newLab(t, route("api.test"))
-	raw := "POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Api-Key\r\n\r\n" +
-		"3\r\nabc\r\n0\r\nX-Sum: 42\r\nX-Api-Key: own\r\nX-Undeclared: u\r\n\r\n"
+	raw := "POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, X-Api-Key, X-Original-Url, X_http_method_override, Content_Type\r\n\r\n" +
+		"3\r\nabc\r\n0\r\nX-Sum: 42\r\nX-Api-Key: own\r\nX-Original-Url: /\r\nX_http_method_override: DELETE\r\nContent_Type: x\r\nX-Undeclared: u\r\n\r\n"
 	got := l.wantThrough("request", sayTo(t, l.tunnel("api.test"), raw))
 	if got.trailer.Get("X-Sum") != "42" || len(got.trailer) != 1 {
 		t.Errorf("the origin got the trailers %v", got.trailer)
+	}
+	for _, name := range []string{"Hunter2-hunter2-Hunter2", "X-68756e746572322d68756e746572322d68756e74657232"} {
+		raw := "POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\nTrailer: " + name + "\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
+		l.wantBlock("announced "+name, sayTo(t, l.tunnel("api.test"), raw), policy.Secret)
 	}
 	l.origin.handler = func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")

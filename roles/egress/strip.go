@@ -16,12 +16,6 @@ import (
 func strip(x *exchange) *policy.Decision {
 	h := x.in.Header
 	stripHop(h, x.webSocket)
-	for name := range h {
-		// Proxy-Authorization was for this hop, also where the agent's own pass.
-		if folded := foldedName(name); folded == "proxy-authorization" || slices.Contains(overridingHeaders, folded) {
-			delete(h, name)
-		}
-	}
 	if x.webSocket {
 		// Without extensions every frame can be read.
 		h.Del("Sec-Websocket-Extensions")
@@ -32,22 +26,13 @@ func strip(x *exchange) *policy.Decision {
 		h["Accept-Encoding"] = []string{"identity"}
 		h.Del("Range")
 		h.Del("If-Range")
-		injected := foldedName(injectedHeader(x.route))
-		for name := range h {
-			if foldedName(name) == injected {
-				delete(h, name)
-			}
-		}
-	}
-	if x.route.AgentAuth {
-		return nil
 	}
 	for name := range h {
-		if credentialHeader(name) {
+		if x.stripped(name) {
 			delete(h, name)
 		}
 	}
-	if x.query == "" {
+	if x.route.AgentAuth || x.query == "" {
 		return nil
 	}
 	// Some servers split a query at ';' too.
@@ -57,6 +42,22 @@ func strip(x *exchange) *policy.Decision {
 		}
 	}
 	return nil
+}
+
+// stripped reports whether a header or trailer of the agent's must not reach
+// the origin.
+func (x *exchange) stripped(name string) bool {
+	folded := foldedName(name)
+	switch {
+	case folded == "proxy-authorization": // for this hop, also where the agent's own pass
+		return true
+	case slices.Contains(overridingHeaders, folded):
+		return true
+	case x.route.Auth != nil && folded == foldedName(injectedHeader(x.route)):
+		return true
+	default:
+		return !x.route.AgentAuth && credentialHeader(name)
+	}
 }
 
 // hopHeaders belong to one connection, RFC 9110, section 7.6.1, and its
@@ -95,24 +96,35 @@ var overridingHeaders = []string{
 }
 
 // credentialHeaders are the headers that services take an account's credential
-// from, in lower case with '-' for '_'.
+// from and that credentialWords do not tell, in lower case with '-' for '_'.
 var credentialHeaders = []string{
-	"anthropic-api-key", "api-key", "api-token", "apikey", "authorization", "cf-access-client-id",
-	"cf-access-client-secret", "circle-token", "dd-api-key", "dd-application-key", "deploy-token",
-	"fastly-key", "job-token", "ocp-apim-subscription-key", "openai-api-key", "private-token",
-	"proxy-authorization", "token", "x-access-token", "x-amz-security-token", "x-api-key",
-	"x-api-token", "x-apikey", "x-app-token", "x-auth-email", "x-auth-key", "x-auth-token",
-	"x-authorization", "x-forwarded-authorization", "x-github-token", "x-gitlab-token",
-	"x-goog-api-key", "x-goog-iam-authorization-token", "x-honeycomb-team", "x-jfrog-art-api",
-	"x-ms-token-aad-access-token", "x-nuget-apikey", "x-original-authorization",
-	"x-postmark-server-token", "x-rapidapi-key", "x-rundeck-auth-token", "x-shopify-access-token",
-	"x-subscription-token", "x-token", "x-user-token", "x-vault-token", "xi-api-key",
+	"authorization", "cf-access-client-id", "cf-access-client-secret", "dd-application-key",
+	"fastly-key", "ocp-apim-subscription-key", "proxy-authorization", "token", "x-auth",
+	"x-auth-email", "x-auth-key", "x-authorization", "x-forwarded-authorization",
+	"x-honeycomb-team", "x-jfrog-art-api", "x-original-authorization",
+}
+
+// credentialWords are what such a header is called with any words around.
+var credentialWords = []string{
+	"-access-token-", "-api-key-", "-api-secret-", "-api-token-", "-apikey-", "-auth-token-",
+	"-private-token-", "-secret-key-",
 }
 
 // credentialHeader reports whether a header carries a credential.
 func credentialHeader(name string) bool {
-	_, found := slices.BinarySearch(credentialHeaders, foldedName(name))
-	return found
+	folded := foldedName(name)
+	if _, found := slices.BinarySearch(credentialHeaders, folded); found {
+		return true
+	}
+	// A token against forged requests is no credential: it goes with a cookie.
+	if strings.HasSuffix(folded, "-token") && !strings.Contains(folded, "csrf") && !strings.Contains(folded, "xsrf") {
+		return true
+	}
+	if !strings.Contains(folded, "-") && folded != "apikey" {
+		return false
+	}
+	framed := "-" + folded + "-"
+	return slices.ContainsFunc(credentialWords, func(words string) bool { return strings.Contains(framed, words) })
 }
 
 // foldedName is a header's name as origins compare it: without case, and some
