@@ -29,7 +29,9 @@ type Record struct {
 	Decision string
 	// Detail is marshalled as JSON; nil is {}. Strings pass the redactor, long
 	// ones are cut. Records with decision "block" that agree in actor, action
-	// and the members rule, host, method and path are identical refusals.
+	// and the members rule, host, method and path are identical refusals. When
+	// one actor is refused too often, those that agree in rule and host are
+	// counted together: the line that stands for them has no path.
 	Detail map[string]any
 }
 
@@ -44,7 +46,8 @@ type Options struct {
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 	// Window is how long identical refusals after the first are counted
-	// instead of written; 0 = 10 s, negative = every one is written.
+	// instead of written; 0 = 10 s, negative = every one is written, however
+	// many they are.
 	Window time.Duration
 	// LockWait is how long Open waits for another writer to close the chain;
 	// 0 = 5 s.
@@ -120,7 +123,7 @@ func Open(path string, o Options) (*Log, error) {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
 	l := &Log{o: o, lock: lock, chain: chain, open: new(batch), stop: make(chan struct{})}
-	l.repeats.windows = make(map[string]*window)
+	l.repeats = repeats{windows: make(map[string]*window), flood: newFlood()}
 	l.stopped.Go(l.background)
 	return l, nil
 }
@@ -141,7 +144,8 @@ func AppendOnce(path string, o Options, records ...Record) error {
 }
 
 // Append writes one record and returns once the kernel has it; it is synced to
-// disk within a second. A repeated refusal is only counted. An error means
+// disk within a second. A repeated refusal, and one of too many, is only
+// counted. An error means
 // that the record is not kept and the caller must refuse what it was about to
 // let through; Append works again when the cause is gone.
 func (l *Log) Append(r Record) error {

@@ -13,7 +13,7 @@ import (
 // The bounds of one record; what is longer is cut, so that a caller who passes
 // on what an agent wrote cannot be made to fill the disk with one line.
 const (
-	maxString = 4 << 10
+	maxString = 1 << 10
 	maxDetail = 64 << 10
 )
 
@@ -132,7 +132,7 @@ func appendString(buf []byte, s string, clean func(string) string) []byte {
 		for cut > 0 && !utf8.RuneStart(s[cut]) {
 			cut--
 		}
-		s = s[:cut] + "…"
+		s = fmt.Sprintf("%s… (cut, %d bytes)", s[:cut], len(s))
 	}
 	for i := range len(s) {
 		if c := s[i]; c < ' ' || c > '~' || c == '"' || c == '\\' {

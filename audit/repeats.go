@@ -11,7 +11,7 @@ import (
 const (
 	blocked = "block"
 	// maxWindows bounds the memory for repeated refusals; what does not fit is
-	// written line by line.
+	// written line by line, as far as floods are.
 	maxWindows = 1024
 )
 
@@ -19,6 +19,7 @@ const (
 type repeats struct {
 	mu      sync.Mutex
 	windows map[string]*window
+	flood   flood
 }
 
 // window is the time in which repetitions of one refusal are only counted.
@@ -28,6 +29,7 @@ type window struct {
 	end    time.Time
 	count  uint64
 	last   time.Time
+	flood  bool // it counts different refusals
 }
 
 func keyOf(r Record) string {
@@ -53,6 +55,9 @@ func (rs *repeats) count(r Record, now time.Time, length time.Duration) (counted
 		w.count++
 		w.last = now
 		return true, nil
+	}
+	if !rs.flood.room(r.Actor, now) {
+		return true, rs.flood.count(r, now, length)
 	}
 	if ok && w.count > 0 {
 		due = w
@@ -88,13 +93,15 @@ func (rs *repeats) take(which func(*window) bool) []*window {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
 	var taken []*window
-	for key, w := range rs.windows {
-		if !which(w) {
-			continue
-		}
-		delete(rs.windows, key)
-		if w.count > 0 {
-			taken = append(taken, w)
+	for _, windows := range []map[string]*window{rs.windows, rs.flood.windows} {
+		for key, w := range windows {
+			if !which(w) {
+				continue
+			}
+			delete(windows, key)
+			if w.count > 0 {
+				taken = append(taken, w)
+			}
 		}
 	}
 	return taken
@@ -104,11 +111,15 @@ func (rs *repeats) take(which func(*window) bool) []*window {
 func (rs *repeats) putBack(w *window) {
 	rs.mu.Lock()
 	defer rs.mu.Unlock()
-	if newer, ok := rs.windows[w.key]; ok {
+	windows := rs.windows
+	if w.flood {
+		windows = rs.flood.windows
+	}
+	if newer, ok := windows[w.key]; ok {
 		newer.count += w.count
 		return
 	}
-	rs.windows[w.key] = w
+	windows[w.key] = w
 }
 
 // summary is the line that stands for the counted refusals.

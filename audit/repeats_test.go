@@ -59,18 +59,6 @@ func TestIdenticalRefusalsAreCounted(t *testing.T) {
 	verifies(t, path, 8)
 }
 
-func TestManyDifferentRefusalsAreAllWritten(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "bundle.jsonl")
-	log := mustOpen(t, path, audit.Options{Window: time.Hour})
-	for i := range 3000 { // more than windows are kept
-		if err := log.Append(refusal(fmt.Sprint(i))); err != nil {
-			t.Fatal(err)
-		}
-	}
-	mustClose(t, log)
-	verifies(t, path, 3000)
-}
-
 func TestNothingFollowsTheLastRecord(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "bundle.jsonl")
 	log := mustOpen(t, path, audit.Options{Window: time.Hour})
