@@ -18,7 +18,8 @@ type Backend interface {
 	Available(ctx context.Context) error
 	// Start brings up the bundle, waits until it is ready, proves containment
 	// from inside, and starts the agent's command. On an error nothing is left
-	// running. When ctx ends the bottle is stopped.
+	// running. When ctx ends the bottle is stopped. progress hears each step; one
+	// that begins with "note: " is something the operator must know.
 	Start(ctx context.Context, p *plan.Plan, s Stdio, progress func(step string)) (Bottle, error)
 	// List tells every bottle of this backend, running or dead.
 	List(ctx context.Context) ([]Status, error)
