@@ -93,7 +93,7 @@ func TestDifferentRefusalsAtAnOrdinaryPaceAreAllWritten(t *testing.T) {
 }
 
 func TestRefusalsDoNotFillTheDisk(t *testing.T) {
-	const n = 20_000
+	const n = 8000
 	written := func(window time.Duration) (size int64, all int) {
 		var c clock
 		path := filepath.Join(t.TempDir(), "bundle.jsonl")
@@ -116,7 +116,7 @@ func TestRefusalsDoNotFillTheDisk(t *testing.T) {
 		}
 		return info.Size(), all
 	}
-	if size, all := written(-1); size < 20<<20 || all != n {
+	if size, all := written(-1); size < 8<<20 || all != n {
 		t.Fatalf("without counting %d bytes for %d refusals: this shows nothing", size, all)
 	}
 	if size, all := written(0); size > 1<<20 || all != n {
