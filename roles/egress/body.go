@@ -45,7 +45,7 @@ func (x *exchange) openBody() *policy.Decision {
 	if coding := strings.Join(x.in.Header["Content-Encoding"], ", "); !scannable(coding) {
 		return x.block(policy.Secret, "a body in the coding "+coding+" cannot be scanned", "send the body without Content-Encoding, or with gzip")
 	}
-	scanned := x.scanner.Reader("body", x.in.Body)
+	scanned := x.scanner.Reader("body", x.patient)
 	x.body = &outBody{}
 	if length > 0 && length <= maxBuffered && x.in.Header["Expect"] == nil {
 		x.body.buffered = make([]byte, length)
@@ -103,6 +103,8 @@ func (x *exchange) bodyTrouble(err error) *policy.Decision {
 		return nil
 	case errors.As(err, &found):
 		return x.blockSecret(found)
+	case x.patient.gaveUp():
+		return x.block(policy.Malformed, reasonStalled, remedyMalformed)
 	default:
 		return x.block(policy.Malformed, "the body ended early", remedyMalformed)
 	}

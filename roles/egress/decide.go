@@ -24,10 +24,10 @@ func decide(x *exchange) *policy.Decision {
 	if x.in.Method != http.MethodPost || route.Git.APIWrite || !routes.IsGraphQL(x.path) {
 		return nil
 	}
-	body, err := io.ReadAll(io.LimitReader(x.in.Body, maxGraphQL+1))
+	body, err := io.ReadAll(io.LimitReader(x.patient, maxGraphQL+1))
 	switch {
 	case err != nil:
-		return x.block(policy.Malformed, "the body ended early", remedyMalformed)
+		return x.bodyTrouble(err)
 	case len(body) > maxGraphQL || len(x.in.Trailer) > 0:
 		return x.block(policy.GitWrite, "a GraphQL request of this size or form cannot be told from a write", remedyWrite)
 	case routes.GraphQLWrite(x.in.Header, body):

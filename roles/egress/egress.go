@@ -93,9 +93,13 @@ type Role struct {
 	live    atomic.Pointer[live]
 	changes changes
 
-	inner chan net.Conn // tunnels on their way to the server behind TLS
+	inner    chan net.Conn // tunnels on their way to the server behind TLS
+	requests chan struct{} // holds one for each that is open
 
-	// lookup and dial are the system's; only this package's tests replace them.
+	// bodyIdle is the constant, lookup and dial are the system's; only this
+	// package's tests replace them.
+	bodyIdle time.Duration
+
 	lookup func(ctx context.Context, host string) ([]netip.Addr, error)
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 }
@@ -107,9 +111,11 @@ func New(c Config) (*Role, error) {
 		c.Log = slog.New(slog.DiscardHandler)
 	}
 	r := &Role{
-		Config: c,
-		inner:  make(chan net.Conn),
-		marker: "/" + rand.Text(),
+		Config:   c,
+		inner:    make(chan net.Conn),
+		requests: make(chan struct{}, maxRequests),
+		bodyIdle: bodyIdle,
+		marker:   "/" + rand.Text(),
 		lookup: func(ctx context.Context, host string) ([]netip.Addr, error) {
 			return net.DefaultResolver.LookupNetIP(ctx, "ip", host)
 		},
@@ -182,7 +188,12 @@ const (
 	settle = time.Second
 
 	// maxConnections bounds the agent's connections to a listener; more wait.
-	maxConnections = 1024
+	maxConnections = 512
+	// maxStreams bounds the requests of an HTTP/2 connection, the buffers what
+	// a stream and a connection may send that nobody reads, in bytes.
+	maxStreams       = 100
+	streamBuffer     = 256 << 10
+	connectionBuffer = 512 << 10
 
 	headerTimeout    = 30 * time.Second
 	handshakeTimeout = 15 * time.Second
@@ -265,7 +276,14 @@ func (r *Role) server(h http.HandlerFunc) *http.Server {
 		MaxHeaderBytes:    maxHead,
 		ConnContext:       connContext,
 		ErrorLog:          slog.NewLogLogger(r.Log.Handler(), slog.LevelDebug),
-		HTTP2:             &http.HTTP2Config{MaxConcurrentStreams: 250},
+		HTTP2: &http.HTTP2Config{
+			MaxConcurrentStreams:          maxStreams,
+			MaxReadFrameSize:              16 << 10,
+			MaxReceiveBufferPerStream:     streamBuffer,
+			MaxReceiveBufferPerConnection: connectionBuffer,
+		},
+		// "OPTIONS *" is for the handler to refuse.
+		DisableGeneralOptionsHandler: true,
 	}
 }
 

@@ -105,6 +105,9 @@ func (x *exchange) lateBlock() *policy.Decision {
 			return x.blockSecret(found)
 		}
 	}
+	if x.patient.gaveUp() {
+		return x.block(policy.Malformed, reasonStalled, remedyMalformed)
+	}
 	if wire := x.wire(); wire != nil {
 		if v := wire.broken.Load(); v != nil {
 			return x.block(v.rule, v.reason, remedyMalformed)

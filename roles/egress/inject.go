@@ -47,7 +47,7 @@ type token struct {
 	scanner *secretscan.Scanner
 	// names finds it in the names of headers, all in lower case.
 	names *secretscan.Scanner
-	err     error // why it cannot be used
+	err   error // why it cannot be used
 }
 
 // header is the header's value under a scheme; "" is the bare token. Basic

@@ -47,7 +47,8 @@ type exchange struct {
 	// Of scan.
 	scanner *secretscan.Scanner
 	key     socketKey
-	body    *outBody // nil = none
+	body    *outBody     // nil = none
+	patient *patientBody // what of it the agent still sends
 
 	// Of inject.
 	token *token // nil = the route injects none
@@ -67,7 +68,11 @@ type exchange struct {
 
 // serve takes a request through the steps.
 func (r *Role) serve(x *exchange) {
+	if !r.admit(x) {
+		return
+	}
 	defer x.end()
+	x.watch()
 	for _, step := range steps {
 		if d := step(x); d != nil {
 			r.refuse(x.w, *d)
@@ -84,6 +89,8 @@ func (r *Role) serve(x *exchange) {
 
 // end releases what the steps took.
 func (x *exchange) end() {
+	x.patient.done()
+	<-x.role.requests
 	if x.body != nil && x.body.rest != nil {
 		_ = x.body.rest.Close()
 	}

@@ -19,6 +19,7 @@ var copyBuffers = sync.Pool{New: func() any { b := make([]byte, copyBuffer); ret
 // respond passes the origin's response on as it comes.
 func (x *exchange) respond(response *http.Response) {
 	x.status = response.StatusCode
+	x.patient.done()
 	if reason := x.unreadable(response); reason != "" {
 		x.status = http.StatusBadGateway
 		x.conclude("failed", reason)
