@@ -132,12 +132,13 @@ func transfer(method, path string) func(context.Context, way, string) (float64, 
 	}
 }
 
-// firstByte is the median time until an event stream's first event is there.
+// firstByte is the median time until the first event of a stream of 2 s is
+// there; mitmdump holds a stream back until its end.
 func firstByte(ctx context.Context, w way, origin string) (float64, error) {
 	client := w.client(false)
 	defer client.CloseIdleConnections()
 	var took []time.Duration
-	for range 20 {
+	for range 10 {
 		ctx, cancel := context.WithCancel(ctx)
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, origin+"/events", nil)
 		if err != nil {
