@@ -13,9 +13,9 @@ import (
 	"github.com/claude-bottle/claude-bottle/manifest"
 )
 
-// pipelockBin is where the firewall's binary is unless the operator says
+// PipelockBin is where the firewall's binary is unless the operator says
 // otherwise.
-const pipelockBin = "/usr/local/bin/pipelock"
+const PipelockBin = "/usr/local/bin/pipelock"
 
 // choosePipelock decides whether the second firewall runs. With "auto" an
 // absent one, or one that this build cannot vouch for, is left out and said so;
@@ -34,7 +34,7 @@ func (p *Plan) choosePipelock(o Options, bottle *manifest.Bottle) error {
 		pin = value
 	}
 	if bin == "" {
-		bin = pipelockBin
+		bin = PipelockBin
 	}
 	digest, err := fileDigest(bin)
 	missing := ""

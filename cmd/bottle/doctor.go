@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -115,7 +116,7 @@ func checkPipelock(pin string) finding {
 	f := finding{Check: "pipelock", State: "note"}
 	path := os.Getenv("PIPELOCK_BIN")
 	if path == "" {
-		path = "/usr/local/bin/pipelock"
+		path = plan.PipelockBin
 	}
 	_, err := os.Stat(path)
 	switch {

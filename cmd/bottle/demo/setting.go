@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -86,7 +87,7 @@ func (w *world) environment(standIn string) (note string, err error) {
 		sum := sha256.Sum256(program)
 		set["PIPELOCK_SHA256"] = hex.EncodeToString(sum[:])
 		note = textStandIn
-		if _, err := os.Stat("/usr/local/bin/pipelock"); err == nil {
+		if _, err := os.Stat(plan.PipelockBin); err == nil {
 			note = textUnknown
 		}
 	}

@@ -15,11 +15,7 @@ import (
 // route names yet; comments and order of the rest stay. A host may be a
 // pattern.
 func AddHosts(src []byte, hosts ...string) ([]byte, error) {
-	hosts, err := canonical(hosts)
-	if err != nil {
-		return nil, err
-	}
-	t, err := Parse(src)
+	t, hosts, err := parseFor(src, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -35,11 +31,7 @@ func AddHosts(src []byte, hosts ...string) ([]byte, error) {
 // RemoveHosts returns src without the routes of the hosts, grants included.
 // A host without route is an error.
 func RemoveHosts(src []byte, hosts ...string) ([]byte, error) {
-	hosts, err := canonical(hosts)
-	if err != nil {
-		return nil, err
-	}
-	t, err := Parse(src)
+	t, hosts, err := parseFor(src, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +47,7 @@ func RemoveHosts(src []byte, hosts ...string) ([]byte, error) {
 // SetHosts makes hosts the host column: routes of other hosts go, a default
 // route for each new one is appended, the rest stays as it is.
 func SetHosts(src []byte, hosts []string) ([]byte, error) {
-	hosts, err := canonical(hosts)
-	if err != nil {
-		return nil, err
-	}
-	t, err := Parse(src)
+	t, hosts, err := parseFor(src, hosts)
 	if err != nil {
 		return nil, err
 	}
@@ -71,6 +59,16 @@ func SetHosts(src []byte, hosts []string) ([]byte, error) {
 		}
 	}
 	return rewrite(src, func(r Route) bool { return !slices.Contains(hosts, r.Host) }, add)
+}
+
+// parseFor reads the file and the hosts that an edit is about.
+func parseFor(src []byte, hosts []string) (*Table, []string, error) {
+	hosts, err := canonical(hosts)
+	if err != nil {
+		return nil, nil, err
+	}
+	t, err := Parse(src)
+	return t, hosts, err
 }
 
 // Append returns src with one more route at its end.
