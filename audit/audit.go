@@ -29,7 +29,7 @@ type Record struct {
 	Decision string
 	// Detail is marshalled as JSON; nil is {}. Strings pass the redactor, long
 	// ones are cut. Records with decision "block" that agree in actor, action
-	// and the members rule, host, method and path are identical refusals. When
+	// and the members rule, host, port, method and path are identical refusals. When
 	// one actor is refused too often, those that agree in rule and host are
 	// counted together: the line that stands for them has no path.
 	Detail map[string]any

@@ -38,7 +38,7 @@ func keyOf(r Record) string {
 		key.WriteString(part)
 		key.WriteByte(0)
 	}
-	for _, member := range []string{"rule", "host", "method", "path"} {
+	for _, member := range []string{"rule", "host", "port", "method", "path"} {
 		fmt.Fprintf(&key, "%v\x00", r.Detail[member])
 	}
 	return key.String()

@@ -34,6 +34,11 @@ type Decision struct {
 	// Host, Method and Path are what was decided on, canonical where canon
 	// could read them, without query.
 	Host, Method, Path string
+	// Port, Plain (plain HTTP) and WebSocket (the request asks to become one)
+	// complete what was asked, so that it can be decided again; Port 0 =
+	// unknown. Body tells none of them.
+	Port             uint16
+	Plain, WebSocket bool
 	// Reason says in one sentence what happened; Remedy what the agent can do.
 	Reason, Remedy string
 }

@@ -57,7 +57,7 @@ func (r *Role) serveConnect(w http.ResponseWriter, req *http.Request) {
 		r.refuse(w, unreadableHost(about, req.RequestURI))
 		return
 	}
-	about.Host = authority.Host.String()
+	about.Host, about.Port = authority.Host.String(), authority.Port
 	if d := now.table.Authority(authority, false, time.Now(), r.spent); !d.Allow {
 		r.refuse(w, completed(d, about))
 		return
@@ -68,7 +68,7 @@ func (r *Role) serveConnect(w http.ResponseWriter, req *http.Request) {
 			return
 		}
 	}
-	if d := r.scanHost(authority.Host, about); d != nil {
+	if d := now.scanHost(authority.Host, bareHost(req.RequestURI), about); d != nil {
 		r.refuse(w, *d)
 		return
 	}

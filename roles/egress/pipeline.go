@@ -110,7 +110,10 @@ func (x *exchange) block(rule policy.Rule, reason, remedy string) *policy.Decisi
 
 // about is what the exchange is about, for a verdict.
 func (x *exchange) about() policy.Decision {
-	d := policy.Decision{Host: x.authority.Host.String(), Method: x.in.Method, Path: string(x.path)}
+	d := policy.Decision{
+		Host: x.authority.Host.String(), Port: x.authority.Port, Plain: x.plain, WebSocket: x.webSocket,
+		Method: x.in.Method, Path: string(x.path),
+	}
 	if x.path == "" {
 		d.Path = rawPath(x.in.RequestURI)
 	}

@@ -54,6 +54,15 @@ func (r *Role) recordBlock(action string, d policy.Decision) error {
 	r.Log.Debug("refused", "rule", d.Rule, "host", d.Host, "method", d.Method, "path", d.Path, "reason", d.Reason)
 	detail := detailOf(d)
 	detail["rule"], detail["reason"] = string(d.Rule), d.Reason
+	if d.Port != 0 {
+		detail["port"] = int(d.Port)
+	}
+	if d.Plain {
+		detail["plain"] = true
+	}
+	if d.WebSocket {
+		detail["websocket"] = true
+	}
 	return r.record(action, refused, detail)
 }
 
