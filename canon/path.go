@@ -17,7 +17,36 @@ type Path string
 // text "%2f" and stays "%252f". The empty path is "/"; the "*" of OPTIONS is
 // no path.
 // Errors wrap ErrPath or ErrMalformed.
-func ParsePath(escaped string) (Path, error) {
+func ParsePath(escaped string) (Path, error) { return parsePath(escaped, false) }
+
+// ParseSlashedPath is ParsePath for servers that are known to read "%2f" as a
+// slash. read is the path as they read it; sent is the same path with its
+// encoded slashes as they came: compare read, forward sent. An encoded slash
+// at the end, or beside an empty or a dot segment, is ErrPath: with it the two
+// would lead to different places. ParsePath takes no sent that differs from
+// read.
+func ParseSlashedPath(escaped string) (read, sent Path, err error) {
+	if sent, err = parsePath(escaped, true); err != nil {
+		return "", "", err
+	}
+	plain := slashes.Replace(string(sent))
+	if len(plain) == len(sent) {
+		return sent, sent, nil
+	}
+	read, err = ParsePath(plain)
+	if err == nil && (string(read) != plain || strings.EqualFold(string(sent[len(sent)-3:]), "%2f")) {
+		err = fmt.Errorf("path %q: an encoded slash stands where it changes the place that is meant: %w", clip(escaped), ErrPath)
+	}
+	if err != nil {
+		return "", "", err
+	}
+	return read, sent, nil
+}
+
+var slashes = strings.NewReplacer("%2f", "/", "%2F", "/")
+
+// parsePath leaves encoded slashes as they are, or refuses them.
+func parsePath(escaped string, slashed bool) (Path, error) {
 	if escaped == "" {
 		return "/", nil
 	}
@@ -39,7 +68,7 @@ func ParsePath(escaped string) (Path, error) {
 		start := len(out)
 		out = append(out, '/')
 		var err error
-		if out, err = appendSegment(out, segment); err != nil {
+		if out, err = appendSegment(out, segment, slashed); err != nil {
 			return "", fmt.Errorf("path %q: %w", clip(escaped), err)
 		}
 		switch string(out[start+1:]) {
@@ -100,8 +129,9 @@ func literal(c byte) bool {
 	return unreserved(c) || strings.IndexByte("!$&'()*+,=:@", c) >= 0
 }
 
-// appendSegment appends the canonical form of one segment.
-func appendSegment(out []byte, segment string) ([]byte, error) {
+// appendSegment appends the canonical form of one segment, with slashed also
+// of one that holds encoded slashes.
+func appendSegment(out []byte, segment string, slashed bool) ([]byte, error) {
 	ascii := true
 	start := len(out)
 	for i := 0; i < len(segment); i++ {
@@ -114,6 +144,8 @@ func appendSegment(out []byte, segment string) ([]byte, error) {
 			i += 2
 		}
 		switch {
+		case slashed && escape && c == '/':
+			out = append(out, segment[i-2:i+1]...)
 		case c == '\\' || c == ';' || escape && (c == '/' || c < ' ' || c == 0x7f):
 			return nil, fmt.Errorf("byte 0x%02x in a segment is read differently by different servers: %w", c, ErrPath)
 		case c <= ' ' && !escape || c == 0x7f || !escape && (c == '?' || c == '#'):

@@ -22,6 +22,7 @@ type Route struct {
 	Auth          *Auth            `yaml:"auth"`
 	AgentAuth     bool             `yaml:"agent_auth"`
 	WebSocket     bool             `yaml:"websocket"`
+	EncodedSlash  bool             `yaml:"encoded_slash"`
 	Networks      []netip.Prefix   `yaml:"networks"`
 	Git           routes.Git       `yaml:"git"`
 	Pipelock      string           `yaml:"pipelock"`
@@ -64,7 +65,7 @@ func (r *Route) UnmarshalYAML(node *yaml.Node) error {
 func (r *Route) Rendered(tokenEnv string) routes.Route {
 	out := routes.Route{
 		Host: r.Host, Ports: r.Ports, Methods: r.Methods, Paths: r.Paths, PathAllowlist: r.PathAllowlist,
-		AgentAuth: r.AgentAuth, WebSocket: r.WebSocket, Networks: r.Networks, Git: r.Git,
+		AgentAuth: r.AgentAuth, WebSocket: r.WebSocket, EncodedSlash: r.EncodedSlash, Networks: r.Networks, Git: r.Git,
 		Pipelock: r.Pipelock, Findings: r.Findings,
 	}
 	if r.Auth != nil {

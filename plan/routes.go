@@ -67,6 +67,7 @@ func inherit(r, p routes.Route) routes.Route {
 	if r.Paths == nil && r.PathAllowlist == nil {
 		r.Paths = p.Paths
 	}
+	r.EncodedSlash = r.EncodedSlash || p.EncodedSlash
 	if r.Git == (routes.Git{}) {
 		r.Git = p.Git
 	}

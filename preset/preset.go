@@ -55,9 +55,12 @@ func All() []Preset {
 			fetch("release-assets.githubusercontent.com"),
 		},
 	}, {
-		Name:   "npm",
-		Doc:    "installing from registry.npmjs.org, GET and HEAD",
-		Routes: []routes.Route{fetch("registry.npmjs.org")},
+		Name: "npm",
+		Doc:  "installing from registry.npmjs.org, GET and HEAD",
+		Routes: []routes.Route{
+			// npm asks for a package in a scope as /@scope%2fname.
+			{Host: "registry.npmjs.org", Methods: read, EncodedSlash: true, Pipelock: "passthrough"},
+		},
 	}, {
 		Name:   "pypi",
 		Doc:    "installing from pypi.org and files.pythonhosted.org, GET and HEAD",

@@ -36,7 +36,7 @@ func (r *Role) serveAbsolute(w http.ResponseWriter, req *http.Request) {
 		r.refuse(w, completed(d, x.about()))
 		return
 	}
-	if d := r.scanHost(authority.Host, x.about()); d != nil {
+	if d := x.live.scanHost(authority.Host, bareHost(text), x.about()); d != nil {
 		r.refuse(w, *d)
 		return
 	}

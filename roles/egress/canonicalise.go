@@ -33,14 +33,14 @@ func canonicalise(x *exchange) *policy.Decision {
 	if !plainQuery(x.query) {
 		return x.block(policy.Malformed, "the query holds a character that does not belong in a URL", remedyMalformed)
 	}
-	canonical, err := canon.ParsePath(path)
+	read, sent, err := canon.ParseSlashedPath(path)
 	switch {
 	case errors.Is(err, canon.ErrPath):
 		return x.ambiguousPath(err)
 	case err != nil:
 		return x.block(policy.Malformed, err.Error(), remedyMalformed)
 	}
-	x.path = canonical
+	x.path, x.sentPath = read, sent
 	return nil
 }
 
@@ -134,7 +134,7 @@ func rawPath(target string) string {
 
 // url is the forwarded URL: exactly what was decided on.
 func (x *exchange) url() *url.URL {
-	u := &url.URL{Scheme: "https", Host: x.authority.String(), Opaque: string(x.path), RawQuery: x.query, ForceQuery: x.hasQuery}
+	u := &url.URL{Scheme: "https", Host: x.authority.String(), Opaque: string(x.sentPath), RawQuery: x.query, ForceQuery: x.hasQuery}
 	if x.plain {
 		u.Scheme = "http"
 		if x.role.NextHop != nil {

@@ -21,7 +21,7 @@ func decide(x *exchange) *policy.Decision {
 		return &d
 	}
 	x.route = route
-	if x.in.Method != http.MethodPost || route.Git.APIWrite || !routes.IsGraphQL(x.path) {
+	if x.in.Method != http.MethodPost || route.Git.APIWrite || !routes.IsGraphQL(x.path) && !routes.IsGraphQL(x.sentPath) {
 		return nil
 	}
 	body, err := io.ReadAll(io.LimitReader(x.patient, maxGraphQL+1))

@@ -63,8 +63,9 @@ type Config struct {
 	// Scanner sees all that leaves and cleans all that is logged; nil finds
 	// nothing.
 	Scanner *secretscan.Scanner
-	// OnFinding hears of each secret that was refused on a route for host, and
-	// returns the id of the proposal to clear it, "" = none; nil = nobody.
+	// OnFinding hears of each secret that was refused in a request to host,
+	// which is always an exact name, and returns the id of the proposal to
+	// clear it, "" = none; nil = nobody.
 	OnFinding func(host string, f secretscan.Finding) (proposal string)
 	// Audit hears every verdict; one it cannot keep is a refusal. nil keeps
 	// none.

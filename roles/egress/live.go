@@ -21,7 +21,7 @@ type live struct {
 
 	mu         sync.Mutex
 	transports map[class]*http.Transport
-	scanners   map[*routes.Route]*secretscan.Scanner
+	scanners   map[destination]*secretscan.Scanner
 	retired    []retired
 	epoch      uint64
 	closed     bool
@@ -56,7 +56,7 @@ func (r *Role) read() (*live, error) {
 		table:      table,
 		role:       r,
 		transports: make(map[class]*http.Transport),
-		scanners:   make(map[*routes.Route]*secretscan.Scanner),
+		scanners:   make(map[destination]*secretscan.Scanner),
 	}, nil
 }
 

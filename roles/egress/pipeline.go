@@ -36,7 +36,8 @@ type exchange struct {
 	plain     bool
 
 	// Of canonicalise.
-	path      canon.Path
+	path      canon.Path // what is decided on
+	sentPath  canon.Path // what is forwarded: the same, encoded slashes as they came
 	query     string
 	hasQuery  bool
 	webSocket bool
@@ -112,7 +113,7 @@ func (x *exchange) block(rule policy.Rule, reason, remedy string) *policy.Decisi
 func (x *exchange) about() policy.Decision {
 	d := policy.Decision{
 		Host: x.authority.Host.String(), Port: x.authority.Port, Plain: x.plain, WebSocket: x.webSocket,
-		Method: x.in.Method, Path: string(x.path),
+		Method: x.in.Method, Path: string(x.sentPath),
 	}
 	if x.path == "" {
 		d.Path = rawPath(x.in.RequestURI)
@@ -126,6 +127,7 @@ func (x *exchange) request() routes.Request {
 		Authority: x.authority,
 		Method:    x.in.Method,
 		Path:      x.path,
+		Sent:      x.sentPath,
 		RawQuery:  x.query,
 		Plain:     x.plain,
 		WebSocket: x.webSocket,

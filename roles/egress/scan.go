@@ -15,13 +15,16 @@ import (
 // scan looks for secrets in every surface that the agent controls: method,
 // path, query, header, and the body as it is read.
 func scan(x *exchange) *policy.Decision {
-	x.scanner = x.live.scanner(x.route)
+	x.scanner = x.live.scanner(x.route, x.authority.Host)
 	if x.webSocket {
 		x.key.take(x.in.Header)
 	}
 	if x.in.Header["Cookie"] != nil && x.in.ProtoMajor == 2 {
 		// HTTP/2 splits a cookie line; it is forwarded, and scanned, as one.
 		x.in.Header["Cookie"] = []string{strings.Join(x.in.Header["Cookie"], "; ")}
+	}
+	if d := x.scanSpelling(); d != nil {
+		return d
 	}
 	if f := x.scanTarget(); f != nil {
 		return x.blockSecret(f)
@@ -43,8 +46,16 @@ func (x *exchange) scanTarget() *secretscan.Finding {
 			return f
 		}
 	}
-	if f := x.scanner.Text("path", string(x.path)); f != nil || x.query == "" {
+	if f := x.scanner.Text("path", string(x.sentPath)); f != nil {
 		return f
+	}
+	if x.sentPath != x.path {
+		if f := x.scanner.Text("path", string(x.path)); f != nil {
+			return f
+		}
+	}
+	if x.query == "" {
+		return nil
 	}
 	if x.route.AgentAuth {
 		// The agent's own credential may be in the query here, ours may not.
@@ -120,39 +131,41 @@ func (x *exchange) scanHeader(place string, h http.Header) *secretscan.Finding {
 func (x *exchange) blockSecret(f *secretscan.Finding) *policy.Decision {
 	remedy := remedySecret
 	if x.role.OnFinding != nil {
-		if id := x.role.OnFinding(x.route.Host, *f); id != "" {
+		if id := x.role.OnFinding(x.authority.Host.String(), *f); id != "" {
 			remedy = "send the request without it, or wait for proposal " + id + ", which asks the operator to let it pass"
 		}
 	}
 	return x.block(policy.Secret, f.Error(), remedy)
 }
 
-// scanner is the bottle's for one route, where the operator cleared findings.
-func (l *live) scanner(route *routes.Route) *secretscan.Scanner {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	s, ok := l.scanners[route]
-	if !ok {
-		s = l.role.Scanner.For(route.Host, func(f secretscan.Finding) bool {
-			return slices.Contains(route.Findings, routes.Finding{Rule: f.Rule, Fingerprint: f.Fingerprint})
-		})
-		l.scanners[route] = s
-	}
-	return s
+// maxScanners bounds how many scanners are kept: a pattern has any number of
+// hosts.
+const maxScanners = 1024
+
+// destination is what findings are cleared for: a host, on a route that says
+// which.
+type destination struct {
+	route *routes.Route
+	host  canon.Host
 }
 
-// scanHost scans the labels that a wildcard route leaves to the agent, before
-// anything is looked up.
-func (r *Role) scanHost(host canon.Host, about policy.Decision) *policy.Decision {
-	name := host.String()
-	for _, text := range []string{name, strings.ReplaceAll(name, ".", "")} {
-		if f := r.Scanner.Text("host name", text); f != nil {
-			about.Host = "[redacted]"
-			d := blocked(policy.Secret, about, f.Error(), remedySecret)
-			return &d
+// scanner is the bottle's for one host, where the operator cleared findings.
+// Their fingerprints are for that host alone, also on a pattern's route.
+func (l *live) scanner(route *routes.Route, host canon.Host) *secretscan.Scanner {
+	to := destination{route, host}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	s, ok := l.scanners[to]
+	if !ok {
+		if len(l.scanners) >= maxScanners {
+			clear(l.scanners)
 		}
+		s = l.role.Scanner.For(host.String(), func(f secretscan.Finding) bool {
+			return slices.Contains(route.Findings, routes.Finding{Rule: f.Rule, Fingerprint: f.Fingerprint})
+		})
+		l.scanners[to] = s
 	}
-	return nil
+	return s
 }
 
 // credentialNames are query parameters that carry a credential whatever their

@@ -19,6 +19,7 @@ type tunnel struct {
 	authority canon.Authority
 	host      string // authority's, as text
 	conn      net.Conn
+	sni       string    // the name in the agent's TLS, as it wrote it
 	wire      *wireConn // nil over HTTP/2
 	ended     ending
 	// strange is why nothing may be asked for in the tunnel: its TLS is for
@@ -75,8 +76,9 @@ func (t *tunnel) handshake(h *hijacked) (net.Conn, error) {
 	}
 	_ = h.SetDeadline(time.Time{})
 	state := conn.ConnectionState()
-	if t.strange = t.checkName(state.ServerName); t.strange != "" {
-		about := policy.Decision{Method: http.MethodConnect, Host: t.host}
+	t.sni = state.ServerName
+	if t.strange = t.checkName(t.sni); t.strange != "" {
+		about := policy.Decision{Method: http.MethodConnect, Host: t.host, Port: t.authority.Port}
 		d := blocked(policy.AuthorityMismatch, about, t.strange, remedyAuthority)
 		if err := t.role.recordBlock("connect", d); err != nil {
 			return nil, err
@@ -140,7 +142,7 @@ func (t *tunnel) handOver(conn net.Conn) error {
 
 // note records a tunnel that was closed because of what it held.
 func (t *tunnel) note(reason string) {
-	about := policy.Decision{Method: http.MethodConnect, Host: t.host}
+	about := policy.Decision{Method: http.MethodConnect, Host: t.host, Port: t.authority.Port}
 	_ = t.role.recordBlock("connect", blocked(policy.Malformed, about, reason, ""))
 }
 

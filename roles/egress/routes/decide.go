@@ -15,6 +15,9 @@ type Request struct {
 	Authority canon.Authority
 	Method    string
 	Path      canon.Path
+	// Sent is the path as it will be forwarded where it holds encoded slashes,
+	// which Path has as slashes, see canon.ParseSlashedPath; else "" or Path.
+	Sent canon.Path
 	// RawQuery is needed for git's service=… and GraphQL's query=….
 	RawQuery string
 	// Plain: the request came as plain HTTP (absolute form, port 80).
@@ -66,6 +69,9 @@ func (t *Table) Decide(r Request, now time.Time, spent Spent) (*Route, policy.De
 	return nil, refuse(r, stages[best], &t.rules[closest], git)
 }
 
+// slashed reports whether the path was sent with encoded slashes.
+func (r *Request) slashed() bool { return r.Sent != "" && r.Sent != r.Path }
+
 // stages are the rules that a route is asked for, in order.
 var stages = [...]policy.Rule{policy.Upgrade, policy.Method, policy.Path, policy.GitWrite}
 
@@ -76,7 +82,7 @@ func (r *rule) stage(req *Request, git gitKind) int {
 		return 0
 	case !r.allowsMethod(req.Method):
 		return 1
-	case !r.allowsPath(req.Path):
+	case req.slashed() && !r.EncodedSlash, !r.allowsPath(req.Path):
 		return 2
 	case !r.allowsGit(git):
 		return 3
@@ -227,6 +233,11 @@ func refuse(r Request, why policy.Rule, closest *rule, git gitKind) policy.Decis
 			d.Remedy = "use " + strings.Join(closest.Methods, ", ") + ", or " + askTool
 		}
 	case policy.Path:
+		if r.slashed() && !closest.EncodedSlash {
+			d.Reason = "an encoded slash in a path is read differently by different servers"
+			d.Remedy = "send a plain slash, or ask the operator for encoded_slash: true on this route"
+			break
+		}
 		d.Reason = fmt.Sprintf("the route for %s does not allow the path %s", d.Host, r.Path)
 		d.Remedy = "stay under " + strings.Join(closest.Paths, ", ") + ", or " + askTool
 	case policy.GitWrite:

@@ -7,7 +7,7 @@ import (
 	"github.com/claude-bottle/claude-bottle/canon"
 )
 
-// gitKind is what a request does to repositories.
+// gitKind is what a request does to repositories, the gravest last.
 type gitKind int
 
 const (
@@ -18,9 +18,18 @@ const (
 
 // classifyGit knows git's smart HTTP, LFS, the forges' writing REST calls and
 // GraphQL in a query string, on any host: which software answers there is not
-// known. Whatever may be a write is one.
+// known. Whatever may be a write is one, also where an encoded slash is a
+// letter like any other, as it is to GitLab.
 func classifyGit(r Request) gitKind {
-	path := strings.TrimRight(string(r.Path), "/")
+	kind := classifyPath(r, r.Path)
+	if r.slashed() {
+		kind = max(kind, classifyPath(r, r.Sent))
+	}
+	return kind
+}
+
+func classifyPath(r Request, p canon.Path) gitKind {
+	path := strings.TrimRight(string(p), "/")
 	switch {
 	case endsFold(path, "/git-upload-pack"):
 		return gitFetch
@@ -30,7 +39,7 @@ func classifyGit(r Request) gitKind {
 		return infoRefs(r.RawQuery)
 	case hasLFS(path):
 		return gitWrites
-	case IsGraphQL(r.Path) && graphQLQueryWrite(r.RawQuery):
+	case IsGraphQL(p) && graphQLQueryWrite(r.RawQuery):
 		return gitWrites
 	case !readOnly(r.Method) && (inBareRepository(path) || forgeWrite(path)):
 		return gitWrites

@@ -74,3 +74,24 @@ func ParseHostList(b []byte) ([]string, error) {
 	}
 	return hosts, nil
 }
+
+// FreeLabels says how many of the host's first labels the patterns that name
+// it leave open, the fewest first. It is empty where a route names the host
+// itself, whose labels are then the operator's.
+func (t *Table) FreeLabels(host canon.Host) []int {
+	name := host.String()
+	if len(t.exact[name]) > 0 {
+		return nil
+	}
+	var free []int
+	for n := 1; ; n++ {
+		_, base, ok := strings.Cut(name, ".")
+		if !ok {
+			return free
+		}
+		if len(t.under[base]) > 0 {
+			free = append(free, n)
+		}
+		name = base
+	}
+}

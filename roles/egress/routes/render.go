@@ -48,6 +48,7 @@ func (t *Table) JSON(generation int) []byte {
 		Auth      bool       `json:"auth"`
 		AgentAuth bool       `json:"agent_auth"`
 		WebSocket bool       `json:"websocket"`
+		Slash     bool       `json:"encoded_slash,omitempty"`
 		GitFetch  bool       `json:"git_fetch"`
 		APIWrite  bool       `json:"git_api_write"`
 		Grant     string     `json:"grant,omitempty"`
@@ -58,7 +59,7 @@ func (t *Table) JSON(generation int) []byte {
 	for _, r := range t.rules {
 		shown := route{
 			Host: r.Host, Ports: r.Ports, Methods: r.Methods, Paths: r.Paths,
-			Auth: r.Auth != nil, AgentAuth: r.AgentAuth, WebSocket: r.WebSocket,
+			Auth: r.Auth != nil, AgentAuth: r.AgentAuth, WebSocket: r.WebSocket, Slash: r.EncodedSlash,
 			GitFetch: r.Git.Fetch, APIWrite: r.Git.APIWrite, Grant: r.Grant, Uses: r.Uses,
 		}
 		if !r.Expires.IsZero() {

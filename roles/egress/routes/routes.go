@@ -49,6 +49,9 @@ type Route struct {
 	// AgentAuth lets the agent's own credentials through.
 	AgentAuth bool `yaml:"agent_auth,omitempty"`
 	WebSocket bool `yaml:"websocket,omitempty"`
+	// EncodedSlash says that the server reads "%2f" in a path as a slash, as
+	// npm's registries do. It is decided on as one and forwarded as it came.
+	EncodedSlash bool `yaml:"encoded_slash,omitempty"`
 	// Networks are the ranges outside the public internet that Host may
 	// resolve to.
 	Networks []netip.Prefix `yaml:"networks,omitempty"`
@@ -78,7 +81,8 @@ type Git struct {
 	APIWrite bool `yaml:"api_write,omitempty"`
 }
 
-// Finding is a scanner's finding that the operator cleared for this host.
+// Finding is a scanner's finding that the operator cleared. Its fingerprint is
+// for one exact host, also on a pattern's route.
 type Finding struct {
 	Rule        string `yaml:"rule"`
 	Fingerprint string `yaml:"fingerprint"`
