@@ -129,7 +129,7 @@ func (p *Pack) inflate(n int32) ([]byte, error) {
 	if e.size > p.limits.Memory {
 		return nil, fmt.Errorf("%w: object %d has %d bytes and is the base of a delta; `git config core.bigFileThreshold 32m` sends large files whole", ErrLimit, n+1, e.size)
 	}
-	z, err := zlib.NewReader(bufio.NewReader(io.NewSectionReader(p.file, e.data, p.size-e.data)))
+	z, err := p.open(n)
 	if err != nil {
 		return nil, err
 	}
@@ -138,6 +138,12 @@ func (p *Pack) inflate(n int32) ([]byte, error) {
 		return nil, err
 	}
 	return data, atEnd(z)
+}
+
+// open inflates an entry from its beginning.
+func (p *Pack) open(n int32) (io.Reader, error) {
+	at := p.entries[n].data
+	return zlib.NewReader(bufio.NewReader(io.NewSectionReader(p.file, at, p.size-at)))
 }
 
 // deltaSize reads one of the two sizes that a delta begins with.

@@ -142,8 +142,8 @@ type Visitor interface {
 	// returns.
 	Object(n int, id ID, t Type, data []byte) error
 	// Blob is a blob of size bytes that is too large to be held. It may
-	// return before the end of content.
-	Blob(n int, size int64, content io.Reader) error
+	// return before the end of content, and read it again from its beginning.
+	Blob(n int, size int64, content io.Reader, again func() (io.Reader, error)) error
 }
 
 // heldBlob is the size from which on a blob is shown as a stream.
@@ -248,7 +248,9 @@ func (p *Pack) Get(id ID) (Type, []byte, error) {
 type nobody struct{}
 
 func (nobody) Object(int, ID, Type, []byte) error { return nil }
-func (nobody) Blob(int, int64, io.Reader) error   { return nil }
+func (nobody) Blob(int, int64, io.Reader, func() (io.Reader, error)) error {
+	return nil
+}
 
 // patient ends a read when ctx ended.
 type patient struct {

@@ -81,7 +81,7 @@ func (c *collector) Object(n int, id gitpack.ID, t gitpack.Type, data []byte) er
 	return nil
 }
 
-func (c *collector) Blob(n int, size int64, content io.Reader) error {
+func (c *collector) Blob(n int, size int64, content io.Reader, again func() (io.Reader, error)) error {
 	c.shown++
 	c.types[n] = gitpack.Blob
 	if c.cutoff {
@@ -91,6 +91,17 @@ func (c *collector) Blob(n int, size int64, content io.Reader) error {
 	c.data[n] = string(data)
 	if err == nil && int64(len(data)) != size {
 		err = fmt.Errorf("%d bytes of %d", len(data), size)
+	}
+	if err != nil {
+		return err
+	}
+	whole, err := again()
+	if err != nil {
+		return err
+	}
+	twice, err := io.ReadAll(whole)
+	if err == nil && string(twice) != string(data) {
+		err = fmt.Errorf("%d other bytes are read again", len(twice))
 	}
 	return err
 }

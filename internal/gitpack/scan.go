@@ -220,7 +220,11 @@ func (r *reading) scanStream(n int32, size int64) error {
 	sum := r.header(Blob, size)
 	content := io.TeeReader(&patient{r.ctx, io.LimitReader(r.zlib, size)}, sum)
 	counted := &counter{r: content}
-	if err := r.visit.Blob(int(n), size, counted); err != nil {
+	again := func() (io.Reader, error) {
+		whole, err := r.open(n)
+		return &patient{r.ctx, io.LimitReader(whole, size)}, err
+	}
+	if err := r.visit.Blob(int(n), size, counted, again); err != nil {
 		return err
 	}
 	if _, err := io.Copy(io.Discard, counted); err != nil {

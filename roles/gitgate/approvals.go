@@ -141,70 +141,104 @@ type question struct {
 	words string      // what was found, without the secret
 }
 
-// ask files the questions and waits for a while. It returns a refusal for
-// each that is not approved.
-func (a *approvals) ask(ctx context.Context, questions []question, say func(string)) []refusal {
-	var refused []refusal
-	var filed []proposal.Proposal
+// ask files the questions, and waits for the answers as long as hold. It
+// returns a refusal when not all of them are approved.
+func (a *approvals) ask(ctx context.Context, questions []question, hold time.Duration, say func(string)) []refusal {
+	var filed []string
+	var failed error
 	for _, q := range questions {
-		draft, err := proposal.AskPush(q.rule, q.words)
+		id, err := a.file(q)
 		if err != nil {
-			refused = append(refused, refusal{rulePending, "the operator cannot be asked: " + err.Error()})
+			failed = err
 			continue
 		}
-		p, fresh, err := a.queue.Add(draft)
-		if err == nil && fresh {
-			err = a.audit.Append(audit.Record{Actor: "git-gate", Action: "proposal", Decision: "filed",
-				Detail: map[string]any{"proposal": p.ID, "kind": string(p.Kind), "repository": q.rule.Repository}})
-		}
-		if err != nil {
-			refused = append(refused, refusal{rulePending, "the operator cannot be asked: " + err.Error()})
-			continue
-		}
-		say(fmt.Sprintf("git-gate: the operator is asked (proposal %s)", p.ID))
-		filed = append(filed, p)
+		filed = append(filed, id)
 	}
-	if len(refused) > 0 {
-		return refused // waiting would be for nothing
+	var refused []refusal
+	if failed != nil {
+		which := ""
+		if n := len(questions) - len(filed); len(filed) > 0 {
+			which = fmt.Sprintf(" about %d of these", n)
+		}
+		refused = []refusal{{rulePending, fmt.Sprintf("the operator cannot be asked%s: %v", which, failed)}}
+		hold = 0 // waiting would be for nothing
 	}
-	ctx, cancel := context.WithTimeout(ctx, a.hold)
+	if hold > 0 {
+		say(fmt.Sprintf("git-gate: held: waiting for the operator's answer to %s (up to %s)", proposals(filed), hold))
+	}
+	ctx, cancel := context.WithTimeout(ctx, hold)
 	defer cancel()
-	for _, p := range filed {
-		if r, ok := a.await(ctx, p); !ok {
-			refused = append(refused, r)
+	var pending []string
+	for _, id := range filed {
+		switch r, err := a.await(ctx, id); {
+		case errors.Is(err, context.DeadlineExceeded), errors.Is(err, context.Canceled):
+			pending = append(pending, id)
+		case err != nil:
+			refused = append(refused, refusal{rulePending, fmt.Sprintf("proposal %s cannot be read", id)})
+		case r != nil:
+			refused = append(refused, *r)
 		}
+	}
+	if len(pending) > 0 {
+		words := " waits for the operator; push again once it is approved"
+		if len(pending) > 1 {
+			words = " wait for the operator; push again once they are approved"
+		}
+		refused = append(refused, refusal{rulePending, proposals(pending) + words})
 	}
 	return refused
 }
 
-// await waits for one answer and tells whether it is an approval in force.
-func (a *approvals) await(ctx context.Context, p proposal.Proposal) (refusal, bool) {
-	_, err := a.queue.Wait(ctx, p.ID)
-	if errors.Is(err, context.DeadlineExceeded) || errors.Is(err, context.Canceled) {
-		return refusal{rulePending, fmt.Sprintf("proposal %s waits for the operator; push again once it is approved", p.ID)}, false
-	}
+// file puts a question into the queue, once however often it is asked.
+func (a *approvals) file(q question) (id string, err error) {
+	draft, err := proposal.AskPush(q.rule, q.words)
 	if err != nil {
-		return refusal{rulePending, fmt.Sprintf("proposal %s cannot be read", p.ID)}, false
+		return "", err
 	}
-	e, err := a.queue.Get(p.ID)
-	if err != nil || e.Response == nil {
-		return refusal{rulePending, fmt.Sprintf("proposal %s cannot be read", p.ID)}, false
+	p, fresh, err := a.queue.Add(draft)
+	if err == nil && fresh {
+		err = a.audit.Append(audit.Record{Actor: "git-gate", Action: "proposal", Decision: "filed",
+			Detail: map[string]any{"proposal": p.ID, "kind": string(p.Kind), "repository": q.rule.Repository}})
+	}
+	return p.ID, err
+}
+
+// proposals names some of them.
+func proposals(ids []string) string {
+	if len(ids) == 1 {
+		return "proposal " + ids[0]
+	}
+	return "proposals " + strings.Join(ids, ", ")
+}
+
+// await waits for one answer. It returns nil when that is an approval in force,
+// otherwise why not; ctx's error when there is none in time.
+func (a *approvals) await(ctx context.Context, id string) (*refusal, error) {
+	if _, err := a.queue.Wait(ctx, id); err != nil {
+		return nil, err
+	}
+	e, err := a.queue.Get(id)
+	if err != nil {
+		return nil, err
+	}
+	if e.Response == nil {
+		return nil, errors.New("its answer is gone")
 	}
 	a.mu.Lock()
 	holds := a.holds(e)
 	a.mu.Unlock()
 	if holds {
-		return refusal{}, true
+		return nil, nil
 	}
-	if err := a.deliver(p.ID); err != nil {
-		return refusal{ruleAudit, "the answer cannot be written down"}, false
+	if err := a.deliver(id); err != nil {
+		return &refusal{ruleAudit, "the answer cannot be written down"}, nil
 	}
 	if e.Response.Status == proposal.Approved {
-		return refusal{ruleRejected, fmt.Sprintf("the approval of proposal %s has ended; push again to ask anew", p.ID)}, false
+		return &refusal{ruleRejected, fmt.Sprintf("the approval of proposal %s has ended; push again to ask anew", id)}, nil
 	}
-	words := fmt.Sprintf("proposal %s was answered: %s", p.ID, e.Response.Status)
+	words := fmt.Sprintf("proposal %s was answered: %s", id, e.Response.Status)
 	if notes := proposal.Clean(e.Response.Notes, 300); notes != "" {
 		words += ": " + notes
 	}
-	return refusal{ruleRejected, words}, false
+	return &refusal{ruleRejected, words}, nil
 }

@@ -1,6 +1,8 @@
 package gitgate
 
 import (
+	"fmt"
+	"net/http/httptest"
 	"os"
 	"regexp"
 	"strings"
@@ -8,10 +10,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/claude-bottle/claude-bottle/policy"
 	"github.com/claude-bottle/claude-bottle/proposal"
 )
 
-var proposalID = regexp.MustCompile(`proposal ([0-9a-z]{18})`)
+var proposalID = regexp.MustCompile(`proposals? ([0-9a-z]{18})`)
 
 // asked is the id of the proposal that a refusal names.
 func asked(t *testing.T, out string) string {
@@ -131,7 +134,7 @@ func TestHeldPush(t *testing.T) {
 	t.Parallel()
 	g := startGateWith(t, "", nil, func(c *Config) { c.Hold = time.Minute })
 	dir, q := g.cloned(t), g.operator(t)
-	commit(t, dir, map[string]string{"a.txt": secret})
+	commit(t, dir, map[string]string{"Jenkinsfile": "node {}"})
 	var operator sync.WaitGroup
 	operator.Go(func() {
 		for {
@@ -149,31 +152,130 @@ func TestHeldPush(t *testing.T) {
 	})
 	out := g.passes(t, dir, "HEAD:refs/heads/main")
 	operator.Wait()
-	if !strings.Contains(out, "remote: git-gate: the operator is asked") || !strings.Contains(out, "remote: git-gate: held: known-secret in a.txt line 1") {
-		t.Errorf("nothing was said while waiting: %s", out)
+	for _, want := range []string{"remote: git-gate: held: ci-path: ", "remote: git-gate: held: waiting for the operator's answer to proposal "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("%q was not said while waiting: %s", want, out)
+		}
 	}
 }
 
-// TestApprovalDoesNotAllowMore: what was approved in a held push is checked
-// further.
+// TestSecretIsNotHeld: a push with a secret is over at once, however long others
+// wait for the operator; the test does not end before the hold would.
+func TestSecretIsNotHeld(t *testing.T) {
+	t.Parallel()
+	g := startGateWith(t, "", nil, func(c *Config) { c.Hold = time.Hour })
+	dir := g.cloned(t)
+	commit(t, dir, map[string]string{"a.txt": secret, "Jenkinsfile": "node {}"})
+	out := g.refuses(t, dir, "remote: git-gate: refused: known-secret in a.txt line 1 of ", "HEAD:refs/heads/main")
+	asked(t, out)
+	if strings.Contains(out, "held") {
+		t.Errorf("the push was held: %s", out)
+	}
+}
+
+// TestApprovalDoesNotAllowMore: a push that was let through with its secret is
+// checked further.
 func TestApprovalDoesNotAllowMore(t *testing.T) {
 	t.Parallel()
-	g := startGateWith(t, "", nil, func(c *Config) { c.Hold = 3 * time.Second })
+	g := startGate(t, nil)
 	dir, q := g.cloned(t), g.operator(t)
 	git(t, dir, "reset", "-q", "--hard", "HEAD~2")
 	commit(t, dir, map[string]string{"a.txt": secret})
-	var operator sync.WaitGroup
-	operator.Go(func() {
-		for range 100 {
-			if entries, _, _ := q.List(); len(entries) > 0 {
-				respond(t, q, entries[0].ID, proposal.Response{Status: proposal.Approved})
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
-		}
-	})
+	respondApproved(t, q, asked(t, g.refuses(t, dir, "known-secret in a.txt", "+HEAD:refs/heads/main")))
 	g.refuses(t, dir, "refused: force: refs/heads/main", "+HEAD:refs/heads/main")
-	operator.Wait()
+	g.passes(t, dir, "HEAD:refs/heads/new")
+}
+
+// manySecrets is n different tokens, one a line.
+func manySecrets(n int) string {
+	var text strings.Builder
+	for i := range n {
+		fmt.Fprintf(&text, "line %d ghp_%sx%04d%s\n", i, "9vQ2rT7wL", i, "kZ3nB8mX4cY6dF1gH5jP0q")
+	}
+	return text.String()
+}
+
+// TestManySecrets: all are counted, the first ones named, and each is asked about
+// as far as the queue takes it. Answering those named does not let the rest pass.
+func TestManySecrets(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, nil)
+	dir, q := g.cloned(t), g.operator(t)
+	push := "HEAD:refs/heads/main"
+	commit(t, dir, map[string]string{"a.txt": manySecrets(27)})
+	answer := func() {
+		entries, _, err := q.List()
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, e := range entries {
+			if e.Response == nil {
+				respondApproved(t, q, e.ID)
+			}
+		}
+	}
+	for _, round := range []struct {
+		named      int
+		more, last string
+	}{
+		{10, "and 17 more secrets", "in a.txt line 10 of"},
+		{10, "and 7 more secrets", "in a.txt line 20 of"},
+		{7, "", "in a.txt line 27 of"},
+	} {
+		out := g.refuses(t, dir, "refused: pending: proposals ", push)
+		if named := strings.Count(out, "refused: github-pat in a.txt line "); named != round.named || !strings.Contains(out, round.last) {
+			t.Errorf("%d are named, want %d with %q:\n%s", named, round.named, round.last, out)
+		}
+		if round.more == "" == strings.Contains(out, "more secret") || !strings.Contains(out, round.more) {
+			t.Errorf("not said that there is more, want %q:\n%s", round.more, out)
+		}
+		answer()
+	}
+	g.passes(t, dir, push)
+}
+
+// TestFullQueue: what nobody can be asked about is refused with words.
+func TestFullQueue(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, nil)
+	dir, q := g.cloned(t), g.operator(t)
+	for i := range proposal.MaxOpen - 2 {
+		draft, err := proposal.AskPush(proposal.PushRule{Repository: "widgets", Ref: "refs/heads/x", Commit: fmt.Sprintf("%040x", i)}, "others")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, _, err := q.Add(draft); err != nil {
+			t.Fatal(err)
+		}
+	}
+	commit(t, dir, map[string]string{"a.txt": manySecrets(5)})
+	out := g.refuses(t, dir, "refused: pending: the operator cannot be asked about 3 of these: 20 proposals already wait", "HEAD:refs/heads/main")
+	if strings.Count(out, "refused: github-pat in a.txt line ") != 5 || !strings.Contains(out, "refused: pending: proposals ") {
+		t.Errorf("not all is said: %s", out)
+	}
+}
+
+// TestApprovalOfNamedSecretsOnly: answers that come while a push is judged do not
+// let pass what was not named.
+func TestApprovalOfNamedSecretsOnly(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, nil)
+	q := g.operator(t)
+	asks := []question{{rule: proposal.PushRule{Repository: "widgets", Rule: "r", Fingerprint: strings.Repeat("0", 64)}, shown: policy.Secret, words: "r in x"}}
+	request := &pushRequest{}
+	p := &push{Role: g.role, request: request, report: &report{w: httptest.NewRecorder(), request: request, redact: g.role.scanner.Redact}}
+	id, err := g.role.approvals.file(asks[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	respondApproved(t, q, id)
+	if refused := p.ask(t.Context(), asks, 0); len(refused) != 0 {
+		t.Errorf("control: %v", refused)
+	}
+	p.unnamed = []refusal{{policy.Secret, moreSecrets(1)}}
+	if refused := p.ask(t.Context(), asks, 0); len(refused) == 0 {
+		t.Error("what was not named passes")
+	}
 }
 
 func TestCIIsAsked(t *testing.T) {

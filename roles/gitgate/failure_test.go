@@ -117,7 +117,7 @@ func TestClientHangsUpWhileHeld(t *testing.T) {
 	g := startGateWith(t, "", nil, func(c *Config) { c.Hold = time.Minute })
 	dir, q := g.cloned(t), g.operator(t)
 	base := strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
-	commit(t, dir, map[string]string{"a": secret})
+	commit(t, dir, map[string]string{"Jenkinsfile": "node {}"})
 	tip := strings.TrimSpace(git(t, dir, "rev-parse", "HEAD"))
 	body := line(none+" "+tip+" refs/heads/new"+wanted) + "0000" + packed(t, dir, tip+"\n^"+base+"\n")
 	before := g.state(t)

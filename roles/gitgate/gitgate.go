@@ -32,7 +32,8 @@ import (
 // the memory of Limits.Pack.
 const judgedAtOnce = 2
 
-// defaultHold is how long a push waits for the operator.
+// defaultHold is how long a push that changes what CI runs waits for the
+// operator.
 const defaultHold = 20 * time.Second
 
 // Config of New.
@@ -52,8 +53,8 @@ type Config struct {
 	// Queue is the folder of the proposal queue, made if need be; empty =
 	// nobody can be asked, and what needs an answer is refused.
 	Queue string
-	// Hold is how long a push waits for the operator before it is refused as
-	// pending; 0 = 20 s.
+	// Hold is how long a push that changes what CI runs waits for the operator
+	// before it is refused as pending; 0 = 20 s. One with a secret never waits.
 	Hold time.Duration
 	// SpoolDir is where pushes lie while they are judged, without a name;
 	// empty = the system's folder for temporary files.

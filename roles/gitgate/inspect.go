@@ -11,16 +11,22 @@ import (
 	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
-// maxFindings is how many different secrets one refusal names.
-const maxFindings = 10
+const (
+	// maxFindings is how many different secrets one refusal names.
+	maxFindings = 10
+	// maxCounted is where counting them ends.
+	maxCounted = 10_000
+)
 
 // inspector scans every object of a push. It reads nothing that the push says
 // about scanning.
 type inspector struct {
-	scanner *secretscan.Scanner
-	format  gitpack.Format
-	found   []found
-	named   map[string]bool // fingerprints in found
+	format gitpack.Format
+	found  []found
+	// named and all are the fingerprints in found, and of whatever was found.
+	named, all map[string]bool
+	// naming stops at what is neither cleared nor named; counting never does.
+	naming, counting *secretscan.Scanner
 }
 
 // found is a secret in a push.
@@ -37,17 +43,28 @@ type found struct {
 // newInspector scans for one repository; cleared knows the findings that the
 // operator let pass.
 func newInspector(scanner *secretscan.Scanner, repository string, cleared func(secretscan.Finding) bool) *inspector {
-	i := &inspector{named: make(map[string]bool)}
-	i.scanner = scanner.For("git/"+repository, func(f secretscan.Finding) bool {
+	i := &inspector{named: make(map[string]bool), all: make(map[string]bool)}
+	i.naming = scanner.For("git/"+repository, func(f secretscan.Finding) bool {
 		return i.named[f.Fingerprint] || cleared(f)
+	})
+	i.counting = scanner.For("git/"+repository, func(f secretscan.Finding) bool {
+		if !cleared(f) && len(i.all) < maxCounted {
+			i.all[f.Fingerprint] = true
+		}
+		return true
 	})
 	return i
 }
 
-// text scans what is held and notes each different secret.
+// unnamed is how many different secrets were found beside those in found.
+func (i *inspector) unnamed() int { return len(i.all) - len(i.found) }
+
+// text scans what is held, counts the different secrets and notes the first.
 func (i *inspector) text(object int, what string, data []byte) {
-	for len(i.found) < maxFindings {
-		f := i.scanner.Bytes(what, data)
+	before := len(i.all)
+	i.counting.Bytes(what, data)
+	for len(i.all) > before && len(i.found) < maxFindings {
+		f := i.naming.Bytes(what, data)
 		if f == nil {
 			return
 		}
@@ -106,16 +123,24 @@ func (i *inspector) headed(n int, header, message string, data []byte) {
 }
 
 // Blob implements gitpack.Visitor.
-func (i *inspector) Blob(n int, _ int64, content io.Reader) error {
-	if len(i.found) == maxFindings {
-		return nil
+func (i *inspector) Blob(n int, _ int64, content io.Reader, again func() (io.Reader, error)) error {
+	before := len(i.all)
+	if _, err := io.Copy(io.Discard, i.counting.Reader("", content)); err != nil {
+		return err
 	}
-	_, err := io.Copy(io.Discard, i.scanner.Reader("", content))
-	if finding, ok := errors.AsType[*secretscan.Finding](err); ok {
+	for len(i.all) > before && len(i.found) < maxFindings {
+		content, err := again()
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, i.naming.Reader("", content))
+		finding, ok := errors.AsType[*secretscan.Finding](err)
+		if !ok {
+			return err
+		}
 		i.note(n, "", finding)
-		return nil
 	}
-	return err
+	return nil
 }
 
 // names joins what in a tree is free to be chosen: names, and the commits of

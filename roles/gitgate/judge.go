@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/internal/gitpack"
 	"github.com/claude-bottle/claude-bottle/policy"
@@ -14,10 +15,15 @@ import (
 // without the upstream comes first.
 func (p *push) judge(ctx context.Context) {
 	var asked []question
-	for _, look := range []func(context.Context) ([]refusal, []question){p.inspect, p.compare} {
-		refused, questions := p.guarded(ctx, look)
+	for _, stage := range []struct {
+		look func(context.Context) ([]refusal, []question)
+		// hold is how long the answers are waited for. A secret is refused at
+		// once: whoever pushed it by mistake takes it out.
+		hold time.Duration
+	}{{p.inspect, 0}, {p.compare, p.approvals.hold}} {
+		refused, questions := p.guarded(ctx, stage.look)
 		if len(refused) == 0 {
-			refused = p.ask(ctx, questions)
+			refused = p.ask(ctx, questions, stage.hold)
 		}
 		if ctx.Err() != nil {
 			p.log.Info("the client went away during a push", "repository", p.repo.name)
@@ -79,8 +85,11 @@ func (p *push) inspect(ctx context.Context) ([]refusal, []question) {
 		return append(refused, lookRefusal(ctx, err)), nil
 	}
 	questions := p.secretQuestions(ctx, inspector.found)
+	if n := inspector.unnamed(); n > 0 {
+		p.unnamed = []refusal{{policy.Secret, moreSecrets(n)}}
+	}
 	if len(refused) > 0 {
-		return append(refused, asRefusals(questions)...), nil
+		return append(append(refused, asRefusals(questions)...), p.unnamed...), nil
 	}
 	return nil, questions
 }
@@ -106,21 +115,27 @@ func (p *push) compare(ctx context.Context) ([]refusal, []question) {
 	return nil, questions
 }
 
-// ask puts questions to the operator. The refusals it returns name what was
-// asked and what came of it.
-func (p *push) ask(ctx context.Context, questions []question) []refusal {
-	if len(questions) == 0 || p.approvals.queue == nil {
-		return asRefusals(questions)
-	}
-	for _, q := range questions { // at once, whatever the answer will be
-		p.report.say(proposal.Clean("git-gate: held: "+q.words, maxLine))
-	}
-	defer p.report.waiting(progressEvery, "waiting for the operator")()
-	refused := p.approvals.ask(ctx, questions, p.report.say)
-	if len(refused) == 0 {
+// ask puts questions to the operator and waits for the answers as long as hold.
+// The refusals it returns name what was asked and what came of it.
+func (p *push) ask(ctx context.Context, questions []question, hold time.Duration) []refusal {
+	if len(questions) == 0 {
 		return nil
 	}
-	return append(asRefusals(questions), refused...)
+	named := append(asRefusals(questions), p.unnamed...)
+	if p.approvals.queue == nil {
+		return named
+	}
+	if hold > 0 {
+		for _, q := range questions { // at once, whatever the answer will be
+			p.report.say(proposal.Clean("git-gate: held: "+q.words, maxLine))
+		}
+		defer p.report.waiting(progressEvery, "held: waiting for the operator")()
+	}
+	refused := p.approvals.ask(ctx, questions, hold, p.report.say)
+	if len(refused) == 0 && len(p.unnamed) == 0 {
+		return nil
+	}
+	return append(named, refused...)
 }
 
 // shown is a name fit to be shown.

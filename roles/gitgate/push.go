@@ -34,6 +34,7 @@ type push struct {
 
 	pack    *gitpack.Pack // nil when it only deletes
 	cleared approved
+	unnamed []refusal                  // says how many secrets no question names
 	uses    map[proposal.PushRule]bool // approvals that this push needs
 }
 

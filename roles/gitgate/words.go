@@ -54,6 +54,18 @@ func (f found) words(pack *gitpack.Pack, places map[gitpack.ID]place, scanner *s
 	return fmt.Sprintf("%s in %s line %d of %s", f.rule, shownName(where.path, scanner), f.line, short(where.commit))
 }
 
+// moreSecrets speaks of the secrets that a refusal does not name.
+func moreSecrets(n int) string {
+	const then = "; the next are named once those above are approved or gone"
+	switch {
+	case n == 1:
+		return "and 1 more secret" + then
+	case n >= maxCounted-maxFindings:
+		return fmt.Sprintf("and %d more secrets or more", n) + then
+	}
+	return fmt.Sprintf("and %d more secrets", n) + then
+}
+
 // shownName is a path or the name of a reference, fit to be shown.
 func shownName(name string, scanner *secretscan.Scanner) string {
 	if scanner.Text("name", name) != nil {
