@@ -78,3 +78,31 @@ func FuzzPath(f *testing.F) {
 		}
 	})
 }
+
+func FuzzSlashedPath(f *testing.F) {
+	for _, seed := range []string{
+		"", "/@a%2fb", "/a%2F..%2fb", "/a%2f%2e%2e", "/%2f", "/a%252f%2fb", "/a%2fb/../c", "/%c3%2f%a9", "/a%%2fb",
+	} {
+		f.Add(seed)
+	}
+	slashes := strings.NewReplacer("%2f", "/", "%2F", "/")
+	f.Fuzz(func(t *testing.T, in string) {
+		plain, plainErr := canon.ParsePath(in)
+		read, sent, err := canon.ParseSlashedPath(in)
+		if plainErr == nil && (err != nil || read != plain || sent != plain) {
+			t.Fatalf("%q → %q, %q, %v without encoded slash; ParsePath says %q", in, read, sent, err, plain)
+		}
+		if err != nil {
+			return
+		}
+		if again, err := canon.ParsePath(string(read)); err != nil || again != read {
+			t.Fatalf("%q → %q → %q, %v", in, read, again, err)
+		}
+		if again, same, err := canon.ParseSlashedPath(string(sent)); err != nil || again != read || same != sent {
+			t.Fatalf("%q → %q → %q, %q, %v", in, sent, again, same, err)
+		}
+		if slashes.Replace(string(sent)) != string(read) || strings.ContainsAny(string(sent), ";\\?# \x00\r\n") {
+			t.Fatalf("%q is sent as %q and read as %q", in, sent, read)
+		}
+	})
+}

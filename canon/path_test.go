@@ -82,6 +82,52 @@ func TestParsePath(t *testing.T) {
 	}
 }
 
+func TestParseSlashedPath(t *testing.T) {
+	for _, c := range []struct {
+		in, read, sent string
+		err            error
+	}{
+		{in: "", read: "/", sent: "/"},
+		{in: "/a//b", read: "/a/b", sent: "/a/b"},
+		{in: "/@types%2fnode", read: "/@types/node", sent: "/@types%2fnode"},
+		{in: "/@types%2Fnode", read: "/@types/node", sent: "/@types%2Fnode"},
+		{in: "/%40types%2fn%6fde", read: "/%40types/node", sent: "/%40types%2fnode"},
+		{in: "/x/../a%2fb%2Fc/", read: "/a/b/c/", sent: "/a%2fb%2Fc/"},
+		{in: "/a%2fb/../c", read: "/c", sent: "/c"},
+		{in: "/a%252fb", read: "/a%252fb", sent: "/a%252fb"},
+		{in: "/a%2fb%252f..", read: "/a/b%252f..", sent: "/a%2fb%252f.."},
+		{in: "/...%2f...", read: "/.../...", sent: "/...%2f..."},
+
+		{in: "/%2f", err: canon.ErrPath},
+		{in: "/%2fa", err: canon.ErrPath},
+		{in: "/a%2f", err: canon.ErrPath},
+		{in: "/a%2f/b", err: canon.ErrPath},
+		{in: "/a%2f%2fb", err: canon.ErrPath},
+		{in: "/a%2f..", err: canon.ErrPath},
+		{in: "/a%2f..%2fb", err: canon.ErrPath},
+		{in: "/a%2f%2e%2E%2fb", err: canon.ErrPath},
+		{in: "/a/..%2fb", err: canon.ErrPath},
+		{in: "/a/.%2fb", err: canon.ErrPath},
+		{in: "/a/b%2f.", err: canon.ErrPath},
+		{in: "/..%2fa", err: canon.ErrPath},
+		{in: "/a%2fb/../..", err: canon.ErrPath},
+		{in: "/a%2fb;c", err: canon.ErrPath},
+		{in: "/a%2fb%5cc", err: canon.ErrPath},
+		{in: "/a%2fb%00", err: canon.ErrPath},
+		{in: "/a%c0%2fb", err: canon.ErrPath},
+		{in: "/a%%2fb", err: canon.ErrMalformed},
+		{in: "/a%2%2fb", err: canon.ErrMalformed},
+		{in: "a%2fb", err: canon.ErrMalformed},
+	} {
+		t.Run(c.in, func(t *testing.T) {
+			read, sent, err := canon.ParseSlashedPath(c.in)
+			if !errors.Is(err, c.err) || string(read) != c.read || string(sent) != c.sent {
+				t.Fatalf("ParseSlashedPath(%q) = %q, %q, %v; want %q, %q, %v", c.in, read, sent, err, c.read, c.sent, c.err)
+			}
+		})
+	}
+}
+
 func TestPathUnder(t *testing.T) {
 	for _, c := range []struct {
 		path, rule canon.Path

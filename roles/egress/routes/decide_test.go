@@ -28,6 +28,12 @@ const table = `routes:
     git: {api_write: true}
   - host: strict.test
   - host: 192.0.2.1
+  - host: npm.test
+    paths: [/@acme, /plain]
+    methods: [GET]
+    encoded_slash: true
+  - host: lab.test
+    encoded_slash: true
   - host: timed.test
     grant: p-timed
     expires: 2026-01-01T12:00:00Z
@@ -70,7 +76,7 @@ func ask(t testing.TB, line string) routes.Request {
 	if r.Authority, err = canon.ParseAuthority(rest[:slash], port); err != nil {
 		t.Fatal(err)
 	}
-	if r.Path, err = canon.ParsePath(rest[slash:]); err != nil {
+	if r.Path, r.Sent, err = canon.ParseSlashedPath(rest[slash:]); err != nil {
 		t.Fatal(err)
 	}
 	return r
@@ -106,6 +112,25 @@ func TestDecide(t *testing.T) {
 		{ask: "CONNECT ws.test/", want: policy.Method},
 		{ask: " ws.test/", want: policy.Method},
 		{ask: "PROPFIND ws.test/"},
+
+		// An encoded slash is one only where the route says so; what is a write
+		// in either reading is one.
+		{ask: "GET npm.test/@acme%2fwidget"},
+		{ask: "GET npm.test/@acme%2Fwidget/-/widget.tgz"},
+		{ask: "GET npm.test/@acme/widget"},
+		{ask: "GET npm.test/@acme-evil%2fwidget", want: policy.Path},
+		{ask: "GET npm.test/@evil%2fwidget", want: policy.Path},
+		{ask: "GET npm.test/x%2fplain", want: policy.Path},
+		{ask: "PUT npm.test/@acme%2fwidget", want: policy.Method},
+		{ask: "GET ws.test/a%2fb", want: policy.Path},
+		{ask: "GET api.test/org%2frepo", want: policy.Path},
+		{ask: "PUT api.test/org%2frepo", want: policy.Method},
+		{ask: "GET nowhere.test/a%2fb", want: policy.NoRoute},
+		{ask: "GET lab.test/api/v4/projects/acme%2fwidgets"},
+		{ask: "PUT lab.test/api/v4/projects/acme%2fwidgets/repository/files/a%2fb", want: policy.GitWrite},
+		{ask: "POST lab.test/acme%2fwidgets.git%2fgit-receive-pack", want: policy.GitWrite},
+		{ask: "POST lab.test/repos%2facme%2fwidgets%2fmerges", want: policy.GitWrite},
+		{ask: "GET lab.test/acme%2fw.git%2finfo/refs?service=git-upload-pack", want: policy.GitWrite},
 
 		{ask: "GET nowhere.test/", want: policy.NoRoute},
 		{ask: "GET evilapi.test/org", want: policy.NoRoute},

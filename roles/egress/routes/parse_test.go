@@ -17,6 +17,7 @@ routes:
     paths: [/repos//acme/]
     auth: {scheme: Bearer, token_env: EGRESS_TOKEN_1, header: x-api-key}
     websocket: true
+    encoded_slash: true
     networks: [10.0.0.0/8, "fd00::/8"]
     git: {fetch: true, api_write: true}
     pipelock: passthrough
@@ -45,7 +46,7 @@ func TestParse(t *testing.T) {
 	all := table.Routes()
 	first, grant := all[0], all[1]
 	if first.Host != "api.github.com" || first.Paths[0] != "/repos/acme/" || first.Auth.Header != "X-Api-Key" ||
-		!first.Git.Fetch || !first.Git.APIWrite || len(first.Networks) != 2 || first.Pipelock != routes.Passthrough {
+		!first.Git.Fetch || !first.EncodedSlash || !first.Git.APIWrite || len(first.Networks) != 2 || first.Pipelock != routes.Passthrough {
 		t.Errorf("first route: %+v", first)
 	}
 	if grant.Uses != 3 || !grant.Expires.Equal(time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)) ||
