@@ -49,9 +49,6 @@ func bundleEnv(p *plan.Plan, names, extra []string) []string {
 		"EGRESS_ROUTES=" + dir.Routes(),
 		"EGRESS_CA_CERT=" + dir.CACert(),
 		"EGRESS_CA_KEY=" + dir.CAKey(),
-		"PIPELOCK_CONFIG=" + dir.Pipelock(),
-		"PIPELOCK_CA_CERT=" + dir.PipelockCACert(),
-		"PIPELOCK_CA_KEY=" + dir.PipelockCAKey(),
 		"GIT_GATE_CONFIG=" + dir.GitGate(),
 		"SUPERVISE_QUEUE=" + dir.Queue(),
 		"LISTEN_FDS=" + strconv.Itoa(len(names)),
@@ -61,6 +58,12 @@ func bundleEnv(p *plan.Plan, names, extra []string) []string {
 		if value, ok := os.LookupEnv(name); ok {
 			env = append(env, name+"="+value)
 		}
+	}
+	if slices.Contains(p.Daemons, "pipelock") {
+		env = append(env,
+			"PIPELOCK_CONFIG="+dir.Pipelock(),
+			"PIPELOCK_CA_CERT="+dir.PipelockCACert(),
+			"PIPELOCK_CA_KEY="+dir.PipelockCAKey())
 	}
 	if p.PipelockBin != "" {
 		env = append(env, "PIPELOCK_BIN="+p.PipelockBin, "PIPELOCK_SHA256="+p.PipelockSHA256)
