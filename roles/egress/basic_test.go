@@ -79,6 +79,30 @@ func TestAllowedAndRefused(t *testing.T) {
 	}
 }
 
+// TestEncodedSlash is forwarded as it came where the route takes it for a slash,
+// and nowhere else.
+func TestEncodedSlash(t *testing.T) {
+	l := newLab(t, route("api.test", "encoded_slash: true", "paths: [/@acme]")+
+		route("api.test", "encoded_slash: true", "paths: [/@acme]", "ports: [80]")+route("other.test"))
+	for _, target := range []string{"/@acme%2fwidget", "/@acme%2Fwidget/-/widget-1.0.0.tgz?x=%2f", "/@acme/widget"} {
+		for _, scheme := range []string{"https", "http"} {
+			if got := l.wantThrough(target, l.ask("GET", scheme+"://api.test"+target, "")); got.target != target {
+				t.Errorf("%s: the origin was asked for %s", target, got.target)
+			}
+		}
+	}
+	if len(l.verdicts(`"path":"/@acme%2fwidget"`, `"decision":"allow"`)) == 0 {
+		t.Error("the path is not in the audit log as it was sent")
+	}
+	for _, target := range []string{"/@evil%2fwidget", "/@acme%2f..%2fevil", "/@acme%2f", "/@acme%2f%2e%2e", "/%2f@acme/x", "/@acme%5cx"} {
+		l.wantBlock(target, l.ask("GET", "https://api.test"+target, ""), policy.Path)
+	}
+	l.wantBlock("a secret", l.ask("GET", "https://api.test/@acme%2f"+known, ""), policy.Secret)
+	l.wantBlock("a secret around it", l.ask("GET", "https://api.test/@acme%2f"+strings.ReplaceAll(known, "-", "%2f"), ""), policy.Secret)
+	l.wantBlock("another route", l.ask("GET", "https://other.test/@acme%2fwidget", ""), policy.Path)
+	l.wantThrough("control", l.ask("GET", "https://other.test/@acme/widget", ""))
+}
+
 // TestCurl is the client that most agents use.
 func TestCurl(t *testing.T) {
 	l := newLab(t, route("api.test"))

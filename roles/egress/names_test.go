@@ -45,32 +45,6 @@ func TestAddresses(t *testing.T) {
 	}
 }
 
-// TestHostLabels: a wildcard lets the agent write into the name, and a
-// resolver would carry that out.
-func TestHostLabels(t *testing.T) {
-	l := newLab(t, route("\"*.wild.test\"")+route("\"*.wild.test\"", "ports: [80]"))
-	for name, host := range map[string]string{
-		"plain":       "hunter2-hunter2-hunter2.wild.test",
-		"deep":        "a.hunter2-hunter2-hunter2.b.wild.test",
-		"hex":         "68756e746572322d68756e746572322d68756e74657232.wild.test",
-		"over labels": "hunter2-hu.nter2-hunter2.wild.test",
-	} {
-		for _, scheme := range []string{"https", "http"} {
-			a := l.ask("GET", scheme+"://"+host+"/", "")
-			l.wantBlock(name, a, policy.Secret)
-		}
-	}
-	if asked := l.asked(); len(asked) > 0 {
-		t.Errorf("%v was looked up", asked)
-	}
-	if len(l.verdicts("hunter2")) > 0 {
-		t.Error("the secret is in the audit log")
-	}
-	l.wantThrough("control", l.ask("GET", "https://a.wild.test/", ""))
-	l.wantBlock("the apex", l.ask("GET", "https://wild.test/", ""), policy.NoRoute)
-	l.wantBlock("a suffix", l.ask("GET", "https://awild.test/", ""), policy.NoRoute)
-}
-
 // TestNoSuchName is the origin's trouble, not a refusal.
 func TestNoSuchName(t *testing.T) {
 	l := newLab(t, "  - host: missing.test\n  - host: missing.test\n    ports: [80]\n")

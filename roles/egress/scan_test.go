@@ -5,12 +5,17 @@ import (
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
 	"io"
 	"net/http"
+	"os"
 	"strings"
 	"testing"
 
+	"github.com/claude-bottle/claude-bottle/canon"
 	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
+	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
 const known = "hunter2-hunter2-hunter2"
@@ -99,6 +104,51 @@ func TestClearedFindings(t *testing.T) {
 		}
 	}
 	l.wantBlock("another host", l.ask("POST", "https://other.test/", known), policy.Secret)
+}
+
+// TestClearedBelowAPattern: what is filed is for the exact host, and what the
+// operator then adds to the pattern's route clears it there and nowhere else.
+func TestClearedBelowAPattern(t *testing.T) {
+	filed := map[string]routes.Finding{}
+	l := newLab(t, route("\"*.wild.test\""), func(c *Config) {
+		c.OnFinding = func(host string, f secretscan.Finding) string {
+			filed[host] = routes.Finding{Rule: f.Rule, Fingerprint: f.Fingerprint}
+			return "p-" + host
+		}
+	})
+	for _, host := range []string{"a.wild.test", "b.wild.test"} {
+		a := l.ask("POST", "https://"+strings.ToUpper(host)+"/", known)
+		l.wantBlock(host, a, policy.Secret)
+		if filed[host] == (routes.Finding{}) || !strings.Contains(a.body, "p-"+host) {
+			t.Fatalf("%s: filed %v, answered %s", host, filed, a.body)
+		}
+	}
+	if filed["a.wild.test"] == filed["b.wild.test"] {
+		t.Fatal("one fingerprint for two hosts")
+	}
+	src := must(os.ReadFile(l.path("routes.yaml")))(t)
+	l.write("routes.yaml", string(must(routes.AddFinding(src, "a.wild.test", filed["a.wild.test"]))(t)))
+	if err := l.role.Reload(); err != nil {
+		t.Fatal(err)
+	}
+	if got := l.wantThrough("cleared", l.ask("POST", "https://a.wild.test/", known)); got.body != known {
+		t.Errorf("%q arrived", got.body)
+	}
+	l.wantBlock("another host of the pattern", l.ask("POST", "https://b.wild.test/", known), policy.Secret)
+	l.wantBlock("another secret", l.ask("POST", "https://a.wild.test/", shapeAWS), policy.Secret)
+}
+
+// TestScannersAreBounded, however many hosts a pattern has.
+func TestScannersAreBounded(t *testing.T) {
+	l := newLab(t, route("\"*.wild.test\""))
+	now := l.role.live.Load()
+	r := &now.table.Routes()[0]
+	for i := range 3 * maxScanners {
+		now.scanner(r, must(canon.ParseHost(fmt.Sprintf("h%d.wild.test", i)))(t))
+	}
+	if n := len(now.scanners); n > maxScanners {
+		t.Errorf("%d scanners are kept", n)
+	}
 }
 
 // TestBodiesArriveAsTheyAre, whatever their size and framing.
