@@ -18,7 +18,6 @@ import (
 	"time"
 
 	"github.com/claude-bottle/claude-bottle/proposal"
-	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -53,6 +52,10 @@ type Operator struct {
 	o      Options
 	dir    state.Dir
 	bottle Bottle
+
+	// reached is told each point of a change where a process may be killed; the
+	// package's tests set it.
+	reached func(point string)
 }
 
 // For makes an operator of a live bottle. It touches nothing yet.
@@ -66,7 +69,7 @@ func For(b Bottle, o Options) *Operator {
 	if o.Name == "" {
 		o.Name = userName()
 	}
-	return &Operator{o: o, dir: o.Home.Dir(o.Slug), bottle: b}
+	return &Operator{o: o, dir: o.Home.Dir(o.Slug), bottle: b, reached: func(string) {}}
 }
 
 var (
@@ -78,6 +81,8 @@ var (
 	// ErrChanged says that what was edited was changed by somebody else
 	// meanwhile.
 	ErrChanged = errors.New("the routes were changed meanwhile")
+	// ErrTerms says that what a proposal asks for cannot end by itself.
+	ErrTerms = errors.New("it lasts for the session: only routes and pushes can be approved for a time or a number of requests")
 	// ErrNothingToModify says that a kind of proposal is approved or rejected,
 	// never modified.
 	ErrNothingToModify = errors.New("only a proposal for a route can be modified")
@@ -100,44 +105,8 @@ type Terms struct {
 type Outcome struct {
 	// Diff is the difference of routes.yaml, unified; empty = nothing changed.
 	Diff string
-	// Generation of egress's table in force; 0 when no table was changed.
+	// Generation of egress's table in force; 0 when no file was changed.
 	Generation int
 	// Response is the answer to the proposal; nil when there was none to answer.
 	Response *proposal.Response
-}
-
-// Review is a proposal as an operator has to see it before deciding.
-type Review struct {
-	proposal.Entry
-	Parsed proposal.Rule
-	// Route is what approving adds to the routes, without the terms; nil for
-	// kinds that add none.
-	Route *routes.Route
-	// Finding is what approving clears; nil for kinds that clear none.
-	Finding *routes.Finding
-	// Host is the host that the rule names, in the form that is compared and,
-	// where it differs, as Unicode shows it. Both are empty for kinds without.
-	Host, Unicode string
-	// Diff is the difference that approving would make to routes.yaml, unified;
-	// empty for kinds that change nothing.
-	Diff string
-	// Live are the routes in force.
-	Live *routes.Table
-}
-
-// Grant is one live permission that came from a proposal.
-type Grant struct {
-	// ID is the proposal's; for a cleared finding, its fingerprint.
-	ID   string `json:"id"`
-	Host string `json:"host"`
-	// Rule says in one line what is granted.
-	Rule string `json:"rule"`
-	// Expires is nil for the session.
-	Expires *time.Time `json:"expires,omitempty"`
-	// Uses is the number of requests granted, 0 = any; Left is how many of them
-	// are left, as the bundle tells.
-	Uses int `json:"uses,omitempty"`
-	Left int `json:"left,omitempty"`
-	// Ended tells that the time or the uses are over.
-	Ended bool `json:"ended"`
 }

@@ -1,0 +1,28 @@
+package control
+
+import (
+	"os"
+	"os/user"
+
+	"github.com/claude-bottle/claude-bottle/audit"
+	"github.com/claude-bottle/claude-bottle/proposal"
+)
+
+// userName is who runs this program.
+func userName() string {
+	name := os.Getenv("USER")
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		name = u.Username
+	}
+	if name = proposal.Clean(name, 80); name == "" {
+		return "operator"
+	}
+	return name
+}
+
+// record writes a line into the operator's audit chain.
+func (o *Operator) record(action, decision string, detail map[string]any) error {
+	detail["operator"] = o.o.Name
+	return audit.AppendOnce(o.o.Home.OperatorLog(), audit.Options{Slug: o.o.Slug},
+		audit.Record{Actor: "operator", Action: action, Decision: decision, Detail: detail})
+}
