@@ -30,6 +30,7 @@ var layers = [][]string{
 	{"supervisor"},
 	{"roles/egress", "roles/gitgate", "roles/supervise", "roles/pipelock"},
 	{"roles/gitgate/config", "roles/pipelock/config"},
+	{"replay"},
 	{"roles/egress/routes"},
 	{"proposal"},
 	{"audit", "health"},

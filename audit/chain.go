@@ -69,7 +69,7 @@ func openChain(path string, limit int64) (*chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &chain{folder: folder, name: name, limit: limit, prev: strings.Repeat("0", hashLen)}
+	c := &chain{folder: folder, name: name, limit: limit, prev: noHash}
 	if err := c.resume(); err != nil {
 		_ = folder.Close()
 		return nil, err

@@ -1,15 +1,10 @@
 package audit
 
 import (
-	"bufio"
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-
-	"golang.org/x/sys/unix"
+	"path/filepath"
 )
 
 // Report is what Verify saw.
@@ -23,6 +18,8 @@ type Report struct {
 	Hash string
 	// Broken is the first broken line; nil = the chain is whole.
 	Broken *Break
+	// Anchors are the lines that name a head of another chain.
+	Anchors []Anchor
 }
 
 // Break says where a chain is broken and why.
@@ -30,17 +27,21 @@ type Break struct {
 	// File is the segment, Line counts from 1 in it.
 	File string
 	Line int
+	// Seq is the number that the line should have; 0 = not known.
+	Seq uint64
 	// Why completes the sentence "line N …".
 	Why string
+	// Torn: a last line without end, as a crash leaves it and as one that is
+	// just being written looks.
+	Torn bool
 }
 
 // Error makes a Break usable as an error.
-func (b *Break) Error() string { return fmt.Sprintf("%s: line %d %s", b.File, b.Line, b.Why) }
-
-// Head is a line that was remembered outside of the chain (Options.OnHead).
-type Head struct {
-	Seq  uint64
-	Hash string
+func (b *Break) Error() string {
+	if b.Seq == 0 {
+		return fmt.Sprintf("%s: line %d %s", b.File, b.Line, b.Why)
+	}
+	return fmt.Sprintf("%s: line %d (seq %d) %s", b.File, b.Line, b.Seq, b.Why)
 }
 
 // Verify reads every segment of the chain at path and checks hashes and order.
@@ -48,43 +49,57 @@ type Head struct {
 // as a whole. The error is for a chain that cannot be read; what is wrong in
 // it is in the Report.
 func Verify(path string, heads ...Head) (Report, error) {
-	report := Report{Hash: strings.Repeat("0", hashLen)}
-	known := make(map[uint64]string, len(heads))
-	last := uint64(0)
+	report := Report{Hash: noHash}
+	known := make(map[uint64][]Head, len(heads))
+	last := Head{}
 	for _, h := range heads {
-		known[h.Seq] = h.Hash
-		last = max(last, h.Seq)
+		known[h.Seq] = append(known[h.Seq], h)
+		if h.Seq > last.Seq {
+			last = h
+		}
 	}
 	var end Break
-	err := lines(path, func(file string, number int, line []byte, whole bool) error {
-		if number == 1 {
+	file := ""
+	err := lines(path, func(name string, number int, line []byte, whole bool) error {
+		if name != file {
+			file = name
 			report.Segments++
 		}
-		end = Break{File: file, Line: number}
-		why, err := check(path, &report, line, whole)
-		if err != nil {
+		end = Break{File: name, Line: number}
+		broken := Break{File: name, Line: number, Seq: report.Seq + 1, Torn: !whole}
+		var err error
+		if broken.Why, err = check(path, &report, line, whole); err != nil {
 			return err
 		}
-		if want, ok := known[report.Seq]; why == "" && ok && want != report.Hash {
-			why = "was rewritten: it is not the line that was anchored"
+		for _, h := range known[report.Seq] {
+			if broken.Why == "" && h.Hash != report.Hash {
+				broken.Why = "was rewritten: " + h.by() + " names another line with this number"
+			}
 		}
-		if why != "" {
-			return &Break{File: file, Line: number, Why: why}
+		if broken.Why != "" {
+			return &broken
 		}
 		report.Records++
+		report.note(name, number, line)
 		return nil
 	})
-	if broken, ok := errors.AsType[*Break](err); ok {
+	switch broken, ok := errors.AsType[*Break](err); {
+	case ok:
 		report.Broken = broken
-		return report, nil
-	}
-	if err == nil && report.Seq < last {
+		broken.Seq = report.Seq + 1
+		if broken.Why != "" && report.Records < report.Seq {
+			broken.Seq = report.Seq // the line fits the chain and no anchor
+		}
+	case err != nil:
+		if len(heads) == 0 || last.Seq == 0 || !errors.Is(err, os.ErrNotExist) {
+			return report, fmt.Errorf("audit: %w", err)
+		}
+		report.Broken = &Break{File: filepath.Base(path), Line: 1, Seq: 1, Why: fmt.Sprintf("is missing: the chain is gone, %s names seq %d of it", last.by(), last.Seq)}
+	case report.Seq < last.Seq:
 		end.Line++
-		end.Why = fmt.Sprintf("is missing: the chain was cut after seq %d, an anchor names seq %d", report.Seq, last)
+		end.Seq = report.Seq + 1
+		end.Why = fmt.Sprintf("is missing: the chain was cut after seq %d, %s names seq %d", report.Seq, last.by(), last.Seq)
 		report.Broken = &end
-	}
-	if err != nil {
-		return report, fmt.Errorf("audit: %w", err)
 	}
 	return report, nil
 }
@@ -152,87 +167,13 @@ func Read(path string, fn func(Entry) error) error {
 	})
 }
 
-// lineFunc is given each line without its newline; whole is false for a last
-// line that has none.
-type lineFunc func(file string, number int, line []byte, whole bool) error
-
 // lines calls fn for every line of every segment.
 func lines(path string, fn lineFunc) error {
-	folder, name, err := openFolder(path)
-	if err != nil {
-		return err
+	t := newTail(path)
+	defer t.close()
+	rest, err := t.next(fn)
+	if err == nil && len(rest) > 0 {
+		err = fn(t.name, t.line+1, rest, false)
 	}
-	defer folder.Close()
-	// The current segment is opened before the closed ones are listed, so that
-	// one that is being closed meanwhile is not overlooked.
-	current, err := openAt(folder, name, unix.O_RDONLY)
-	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
-	}
-	if current != nil {
-		defer current.Close()
-	}
-	numbers, listErr := segments(folder, name)
-	if listErr != nil {
-		return listErr
-	}
-	if current == nil && len(numbers) == 0 {
-		return err
-	}
-	for i, number := range numbers {
-		if number != i+1 {
-			return &Break{File: segmentName(name, i+1), Line: 1, Why: "is missing: the segment is not there"}
-		}
-		last, err := closedLines(folder, segmentName(name, number), current, fn)
-		if err != nil || last {
-			return err
-		}
-	}
-	if current == nil {
-		return nil // a crash came between closing one segment and beginning the next
-	}
-	return linesOf(current, name, fn)
-}
-
-// closedLines reads one closed segment and tells whether it is the file that
-// was the current one when reading began.
-func closedLines(folder *os.File, name string, current *os.File, fn lineFunc) (last bool, err error) {
-	f, err := openAt(folder, name, unix.O_RDONLY)
-	if err != nil {
-		return false, err
-	}
-	defer f.Close()
-	if current != nil {
-		mine, err := f.Stat()
-		if err != nil {
-			return false, err
-		}
-		other, err := current.Stat()
-		if err != nil {
-			return false, err
-		}
-		last = os.SameFile(mine, other)
-	}
-	return last, linesOf(f, name, fn)
-}
-
-func linesOf(f *os.File, name string, fn lineFunc) error {
-	reader := bufio.NewReaderSize(f, maxLine+1)
-	for number := 1; ; number++ {
-		line, err := reader.ReadSlice('\n')
-		if errors.Is(err, bufio.ErrBufferFull) {
-			return &Break{File: name, Line: number, Why: "is too long for an audit record"}
-		}
-		if err != nil && !errors.Is(err, io.EOF) {
-			return err
-		}
-		if len(line) > 0 {
-			if err := fn(name, number, bytes.TrimSuffix(line, []byte("\n")), err == nil); err != nil {
-				return err
-			}
-		}
-		if err != nil {
-			return nil
-		}
-	}
+	return err
 }

@@ -152,7 +152,7 @@ func TestVerifyFindsMissingSegmentsAndTails(t *testing.T) {
 			t.Fatal(err)
 		}
 		report, err := audit.Verify(path, head)
-		if err != nil || report.Broken == nil || !strings.Contains(report.Broken.Why, "anchored") {
+		if err != nil || report.Broken == nil || !strings.Contains(report.Broken.Why, "names another line") {
 			t.Errorf("%+v %v", report, err)
 		}
 	})
