@@ -6,11 +6,16 @@ PIPELOCK_SHA256 ?=
 GOFLAGS_STATIC = -trimpath -ldflags "-s -w -X main.version=$(VERSION)
 BUILD_ENV      = CGO_ENABLED=0
 
-.PHONY: build demo test bench lint fuzz deps clean
+export VERSION
+
+.PHONY: build image demo test bench lint fuzz deps clean
 build: ## the two static binaries, in bin/
 	@mkdir -p bin
 	$(BUILD_ENV) go build $(GOFLAGS_STATIC) -X main.pipelockSHA256=$(PIPELOCK_SHA256)" -o bin/sidecars ./cmd/sidecars
 	$(BUILD_ENV) go build $(GOFLAGS_STATIC)" -o bin/bottle ./cmd/bottle
+
+image: ## the bundle's image, claude-bottle-sidecars:latest; PIPELOCK_BIN=path or PIPELOCK_IMAGE=name@sha256:... puts pipelock in
+	PIPELOCK_BIN='$(PIPELOCK_BIN)' PIPELOCK_IMAGE='$(PIPELOCK_IMAGE)' scripts/image
 
 demo: build ## brings up a bottle and shows what it lets through and what it refuses
 	$(BUILD_ENV) go build -trimpath -o bin/pipelock-standin ./internal/pipelocktest/pipelock-standin
@@ -23,8 +28,10 @@ test: deps ## every test, with the race detector
 	go vet ./...
 	go test -race -count=1 -timeout 18m ./...
 
-bench: build ## one table: egress against direct and mitmdump, start times, memory, size
+bench: build ## tables: egress and git-gate against direct and mitmdump, scanning against gitleaks, start times, memory, size
 	scripts/bench-deps
+	go build -o bin/bench-scan ./internal/bench/scan
+	go build -tags gore2regex -o bin/bench-scan-re2 ./internal/bench/scan
 	go run ./internal/bench
 
 lint:

@@ -17,7 +17,7 @@ const module = "github.com/claude-bottle/claude-bottle/"
 // layers is the repository map, top to bottom. A package may import those in
 // lower rows; within a row only what is listed in sameRow.
 var layers = [][]string{
-	{"cmd/bottle", "cmd/sidecars", "internal/bench"},
+	{"cmd/bottle", "cmd/sidecars", "cmd/bottle-init", "internal/bench"},
 	{"cmd/bottle/demo", "cmd/bottle/tui"},
 	{"control"},
 	{"backend/namespace", "backend/docker", "backend/smolmachines"},

@@ -24,10 +24,12 @@ type Targets struct {
 	// TCP are host:port that must not be reached: connected, or refused by
 	// what is there.
 	TCP []string `json:"tcp,omitempty"`
-	// UDP are host:port to which there must not even be a route.
+	// UDP are host:port to which not even a datagram may leave.
 	UDP []string `json:"udp,omitempty"`
 	// Abstract are names of listening abstract unix sockets, without '@'.
 	Abstract []string `json:"abstract,omitempty"`
+	// Resolvers are host:port of DNS servers that must not answer.
+	Resolvers []string `json:"resolvers,omitempty"`
 	// Names are host names that must not resolve.
 	Names []string `json:"names,omitempty"`
 }
@@ -117,6 +119,9 @@ func (t Targets) probes() []probe {
 	}
 	for _, name := range t.Abstract {
 		all = append(all, probe{"abstract", name, func(ctx context.Context) string { return abstract(ctx, name) }})
+	}
+	for _, server := range t.Resolvers {
+		all = append(all, probe{"dns", server, func(ctx context.Context) string { return ask(ctx, server) }})
 	}
 	for _, name := range t.Names {
 		all = append(all, probe{"dns", name, func(ctx context.Context) string { return resolve(ctx, name) }})

@@ -178,3 +178,37 @@ func TestHostLooksEverywhere(t *testing.T) {
 		t.Errorf("too few targets: %+v", targets)
 	}
 }
+
+// A resolver that answers is a leak, whatever it answers; one that is silent is
+// not.
+func TestResolverThatAnswers(t *testing.T) {
+	listen := func(answer bool) string {
+		conn, err := net.ListenPacket("udp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		go func() {
+			packet := make([]byte, 512)
+			for {
+				n, from, err := conn.ReadFrom(packet)
+				if err != nil {
+					return
+				}
+				if answer {
+					conn.WriteTo(packet[:n], from)
+				}
+			}
+		}()
+		return conn.LocalAddr().String()
+	}
+	talks, silent := listen(true), listen(false)
+	ctx, cancel := context.WithTimeout(t.Context(), containment.Limit)
+	defer cancel()
+	report := containment.Prove(ctx, containment.Targets{Resolvers: []string{talks, silent}})
+	want := []containment.Leak{{Kind: "dns", Target: talks, How: "answered"}}
+	got := slices.DeleteFunc(report.Leaks, func(l containment.Leak) bool { return l.Kind != "dns" })
+	if !slices.Equal(got, want) {
+		t.Errorf("leaks %v, want %v", got, want)
+	}
+}

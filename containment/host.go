@@ -19,6 +19,9 @@ var outside = struct{ tcp, udp []string }{
 	udp: []string{"8.8.8.8:53", "169.254.169.254:53", "[2606:4700:4700::1111]:53"},
 }
 
+// outsideName is a name that exists outside.
+const outsideName = "example.com"
+
 // Host is what can be reached from outside the isolation, with listeners of
 // its own so that there is something to find. Close it after the proof.
 type Host struct {
@@ -31,7 +34,7 @@ type Host struct {
 // gateways, the resolvers, and a listener on all addresses and on an abstract
 // unix socket.
 func NewHost() (*Host, error) {
-	h := &Host{Targets: Targets{Names: []string{"example.com"}}}
+	h := &Host{Targets: Targets{Names: []string{outsideName}}}
 	h.TCP = append(h.TCP, outside.tcp...)
 	h.UDP = append(h.UDP, outside.udp...)
 

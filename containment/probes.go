@@ -9,6 +9,8 @@ import (
 	"net/netip"
 	"strings"
 	"syscall"
+
+	"golang.org/x/net/dns/dnsmessage"
 )
 
 // controlRequest is one that every role answers with HTTP, and egress without
@@ -57,14 +59,17 @@ func loopback(address string) bool {
 	return err == nil && ip.Addr().IsLoopback()
 }
 
-// udp needs no answer: with a route, datagrams leave. Connecting sends nothing.
+// udp needs no answer: with a route, and without a filter, datagrams leave.
 func udp(ctx context.Context, address string) string {
 	var dialer net.Dialer
 	conn, err := dialer.DialContext(ctx, "udp", address)
 	if err != nil {
 		return ""
 	}
-	conn.Close()
+	defer conn.Close()
+	if _, err := conn.Write(nil); err != nil {
+		return ""
+	}
 	return "there is a route"
 }
 
@@ -76,6 +81,33 @@ func abstract(ctx context.Context, name string) string {
 	}
 	conn.Close()
 	return "connected"
+}
+
+// ask puts a question to one resolver; any answer at all is one too many.
+func ask(ctx context.Context, server string) string {
+	question := dnsmessage.Message{
+		Header: dnsmessage.Header{ID: 1, RecursionDesired: true},
+		Questions: []dnsmessage.Question{{
+			Name: dnsmessage.MustNewName(outsideName + "."), Type: dnsmessage.TypeA, Class: dnsmessage.ClassINET,
+		}},
+	}
+	packed, err := question.Pack()
+	if err != nil {
+		return err.Error() // nothing was asked, so nothing is shown
+	}
+	conn, err := new(net.Dialer).DialContext(ctx, "udp", server)
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	defer context.AfterFunc(ctx, func() { conn.Close() })()
+	if _, err := conn.Write(packed); err != nil {
+		return ""
+	}
+	if _, err := conn.Read(make([]byte, 512)); err != nil {
+		return ""
+	}
+	return "answered"
 }
 
 func resolve(ctx context.Context, name string) string {

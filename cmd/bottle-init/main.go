@@ -1,0 +1,50 @@
+//go:build linux
+
+// Command bottle-init is what runs in an agent's container before the agent:
+// its first process, which starts the agent's command only when it is told
+// that the bottle is closed, and the steps that close it and show it. It is
+// static, so that it runs in any image, and none of the image's own programs
+// runs before the agent's command.
+package main
+
+import (
+	"fmt"
+	"os"
+	"strings"
+)
+
+func main() {
+	if len(os.Args) < 2 {
+		fail(usage)
+	}
+	args := os.Args[2:]
+	switch os.Args[1] {
+	case "run":
+		os.Exit(run(command(args)))
+	case "exec":
+		os.Exit(replace(command(args)))
+	case "prove":
+		os.Exit(prove(args))
+	case "seal":
+		if err := seal(args); err != nil {
+			fail(err.Error())
+		}
+	default:
+		fail(usage)
+	}
+}
+
+const usage = "usage: bottle-init run|exec -- COMMAND..., prove TARGETS -- COMMAND..., seal ADDRESS..."
+
+// command is what follows the "--".
+func command(args []string) []string {
+	if len(args) < 2 || args[0] != "--" {
+		fail(usage)
+	}
+	return args[1:]
+}
+
+func fail(text string) {
+	fmt.Fprintln(os.Stderr, "bottle-init: "+strings.TrimSpace(text))
+	os.Exit(125)
+}
