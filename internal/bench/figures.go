@@ -58,8 +58,13 @@ func median(n int, sample func(i int) (time.Duration, error)) (time.Duration, er
 		}
 		all = append(all, d)
 	}
+	return middle(all), nil
+}
+
+// middle is the median; it sorts.
+func middle(all []time.Duration) time.Duration {
 	slices.Sort(all)
-	return all[n/2], nil
+	return all[len(all)/2]
 }
 
 // bundleStart measures from exec until health says ready.

@@ -29,12 +29,8 @@ type lab struct {
 	stop   []func()
 }
 
-func newLab(ctx context.Context) (_ *lab, err error) {
-	dir, err := os.MkdirTemp("", "claude-bottle-bench-")
-	if err != nil {
-		return nil, err
-	}
-	l := &lab{dir: dir, stop: []func(){func() { os.RemoveAll(dir) }}}
+func newLab(ctx context.Context, dir string) (_ *lab, err error) {
+	l := &lab{dir: dir}
 	defer func() {
 		if err != nil {
 			l.close()

@@ -1,13 +1,16 @@
-// Command bench measures the bundle against a direct connection and against
-// mitmdump, all in one run on one machine, and prints one table.
+// Command bench measures the bundle: egress against a direct connection and
+// against mitmdump, start times, memory and size, git through the gate against
+// git directly, and scanning against gitleaks. All in one run on one machine, in
+// tables. Arguments choose among egress, git and scan.
 //
-// It expects bin/bottle and bin/sidecars, as `make bench` builds them, and
-// mitmdump on PATH.
+// It expects bin/bottle, bin/sidecars, bin/bench-scan and bin/bench-scan-re2, as
+// `make bench` builds them, mitmdump on PATH, and OpenSSH's server.
 package main
 
 import (
 	"context"
 	"fmt"
+	"io"
 	"os"
 	"os/signal"
 	"text/tabwriter"
@@ -23,21 +26,49 @@ func main() {
 	defer stop()
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Minute)
 	defer cancel()
-	if err := run(ctx); err != nil {
-		fmt.Fprintln(os.Stderr, "bench:", err)
-		os.Exit(1)
+	if err := run(ctx, os.Args[1:]); err != nil {
+		fatal(err)
 	}
 }
 
-func run(ctx context.Context) error {
-	lab, err := newLab(ctx)
+var parts = map[string]func(ctx context.Context, out io.Writer, dir string) error{
+	"egress": benchEgress, "git": benchGit, "scan": benchScanning,
+}
+
+func run(ctx context.Context, names []string) error {
+	if len(names) == 0 {
+		names = []string{"egress", "git", "scan"}
+	}
+	dir, err := os.MkdirTemp("", "claude-bottle-bench-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(dir)
+	for i, name := range names {
+		part, ok := parts[name]
+		if !ok {
+			return fmt.Errorf("%q is none of egress, git and scan", name)
+		}
+		if i > 0 {
+			fmt.Println()
+		}
+		if err := part(ctx, os.Stdout, dir); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	return nil
+}
+
+// benchEgress prints a table of requests three ways, and the bundle's figures.
+func benchEgress(ctx context.Context, out io.Writer, dir string) error {
+	lab, err := newLab(ctx, dir)
 	if err != nil {
 		return err
 	}
 	defer lab.close()
 
-	fmt.Println("egress: decisions, scanning and audit on; TLS on both sides; origin, proxy and load share this machine")
-	table := tabwriter.NewWriter(os.Stdout, 0, 0, 2, ' ', tabwriter.AlignRight)
+	fmt.Fprintln(out, "egress: decisions, scanning and audit on; TLS on both sides; origin, proxy and load share this machine")
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
 	fmt.Fprintln(table, "\tdirect\tegress\tmitmdump\tegress/direct\tegress/mitmdump\t")
 	for _, m := range measurements {
 		values := make([]float64, len(lab.ways))
@@ -53,7 +84,7 @@ func run(ctx context.Context) error {
 		return err
 	}
 
-	fmt.Println()
+	fmt.Fprintln(out)
 	figures, err := lab.figures(ctx)
 	if err != nil {
 		return err
