@@ -1,0 +1,313 @@
+package tui
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/claude-bottle/claude-bottle/proposal"
+)
+
+// key names a row that can be selected, whatever moves around it.
+type key struct{ slug, id string }
+
+// row is one row of the list.
+type row struct {
+	key
+	item  *Item  // a proposal
+	grant *Grant // or a grant
+	text  string // or words
+	as    style
+}
+
+func (r row) selectable() bool { return r.item != nil || r.grant != nil }
+
+// list is the overview: what waits, what is granted, which bottles there are.
+type list struct {
+	bottles map[string]Bottle
+	failed  map[string]string // why a bottle could not be looked at
+	known   bool              // the bottles were listed once
+	rows    []row
+	cursor  int
+	offset  int
+	height  int
+}
+
+// keep forgets the bottles that ended.
+func (l *list) keep(slugs []string) {
+	l.known = true
+	for slug := range l.bottles {
+		if !slices.Contains(slugs, slug) {
+			delete(l.bottles, slug)
+		}
+	}
+	for slug := range l.failed {
+		if !slices.Contains(slugs, slug) {
+			delete(l.failed, slug)
+		}
+	}
+	for _, slug := range slugs {
+		if _, ok := l.bottles[slug]; !ok {
+			l.bottles[slug] = Bottle{Slug: slug}
+		}
+	}
+	l.build()
+}
+
+// put replaces what is known of a bottle.
+func (l *list) put(slug string, b Bottle, err error) {
+	delete(l.failed, slug)
+	if err != nil {
+		l.failed[slug] = plain(err.Error())
+	} else {
+		b.Slug = slug
+		l.bottles[slug] = b
+	}
+	l.build()
+}
+
+// order is by name; a bottle that floods comes behind the others.
+func (l *list) order() []string {
+	slugs := make([]string, 0, len(l.bottles))
+	for slug := range l.bottles {
+		slugs = append(slugs, slug)
+	}
+	flooded := func(slug string) bool { return len(l.bottles[slug].Waiting) > proposal.MaxOpen }
+	slices.SortFunc(slugs, func(a, b string) int {
+		switch fa, fb := flooded(a), flooded(b); {
+		case fa && !fb:
+			return 1
+		case fb && !fa:
+			return -1
+		}
+		return strings.Compare(a, b)
+	})
+	return slugs
+}
+
+// build makes the rows anew. The selected one stays selected and where it is on
+// the screen.
+func (l *list) build() {
+	old, had := l.at()
+	before := l.cursor
+	slugs := l.order()
+	l.rows = l.rows[:0:0]
+	waiting := l.section(slugs, func(b Bottle) (rows []row) {
+		for i := range b.Waiting {
+			rows = append(rows, row{key: key{b.Slug, b.Waiting[i].ID}, item: &b.Waiting[i]})
+		}
+		return rows
+	})
+	grants := l.section(slugs, func(b Bottle) (rows []row) {
+		for i := range b.Grants {
+			rows = append(rows, row{key: key{b.Slug, "grant " + b.Grants[i].ID + " " + b.Grants[i].Host}, grant: &b.Grants[i]})
+		}
+		return rows
+	})
+	l.head(textWaiting)
+	if len(waiting) == 0 {
+		l.rows = append(l.rows, row{text: textNothing, as: faint})
+	}
+	l.rows = append(l.rows, waiting...)
+	if len(grants) > 0 {
+		l.head(textGrants)
+		l.rows = append(l.rows, grants...)
+	}
+	l.head(textBottles)
+	l.rows = append(l.rows, l.section(slugs, l.state)...)
+	if len(slugs) == 0 {
+		text := textLooking
+		if l.known {
+			text = textNoBottles
+		}
+		l.rows = append(l.rows, row{text: text, as: faint})
+	}
+	l.restore(old, had, before)
+}
+
+func (l *list) head(text string) { l.rows = append(l.rows, row{text: text, as: heading}) }
+
+func (l *list) section(slugs []string, of func(Bottle) []row) []row {
+	var rows []row
+	for _, slug := range slugs {
+		rows = append(rows, of(l.bottles[slug])...)
+	}
+	return rows
+}
+
+// state is what there is to say of a bottle as such.
+func (l *list) state(b Bottle) []row {
+	rows := []row{{key: key{slug: b.Slug}, text: textBottle(len(b.Waiting), len(b.Grants))}}
+	add := func(text string) {
+		rows = append(rows, row{key: key{slug: b.Slug}, text: text, as: warning})
+	}
+	if len(b.Waiting) > proposal.MaxOpen {
+		add(textFlood(len(b.Waiting)))
+	}
+	if n := len(b.Problems); n > 0 {
+		add(textProblems(n, plain(b.Problems[0])))
+	}
+	if why, ok := l.failed[b.Slug]; ok {
+		add(textCannotRead(why))
+	}
+	return rows
+}
+
+// restore puts the cursor back on the row old. One that is gone is followed by
+// its neighbour; without one the first row that can be selected is.
+func (l *list) restore(old row, had bool, before int) {
+	if had {
+		if i := slices.IndexFunc(l.rows, func(r row) bool { return r.selectable() && r.key == old.key }); i >= 0 {
+			l.cursor = i
+			l.offset += i - before
+			l.clamp()
+			return
+		}
+	}
+	l.cursor = min(before, len(l.rows)-1)
+	if !had {
+		l.cursor = 0
+	}
+	if !l.step(0, 1) && !l.step(0, -1) {
+		l.cursor = 0
+	}
+	l.clamp()
+}
+
+// at is the row under the cursor, when one is selected.
+func (l *list) at() (row, bool) {
+	if l.cursor < 0 || l.cursor >= len(l.rows) || !l.rows[l.cursor].selectable() {
+		return row{}, false
+	}
+	return l.rows[l.cursor], true
+}
+
+// step moves the cursor by n rows and on in direction dir to the next one that
+// can be selected; without one it stays.
+func (l *list) step(n, dir int) bool {
+	for i := l.cursor + n; i >= 0 && i < len(l.rows); i += dir {
+		if l.rows[i].selectable() {
+			l.cursor = i
+			return true
+		}
+	}
+	return false
+}
+
+// jump moves to the first row of the next or the previous bottle.
+func (l *list) jump(dir int) {
+	from, ok := l.at()
+	if !ok {
+		return
+	}
+	for i := l.cursor; i >= 0 && i < len(l.rows); i += dir {
+		if r := l.rows[i]; r.selectable() && r.slug != from.slug {
+			for i > 0 && l.rows[i-1].selectable() && l.rows[i-1].slug == r.slug {
+				i--
+			}
+			l.cursor = i
+			return
+		}
+	}
+}
+
+// press handles a key that moves in the list.
+func (l *list) press(name string) {
+	page := max(1, l.height-1)
+	switch name {
+	case "up", "k":
+		l.step(-1, -1)
+	case "down", "j":
+		l.step(1, 1)
+	case "pgup":
+		if !l.step(-min(page, l.cursor), -1) {
+			l.step(-l.cursor, 1)
+		}
+	case "pgdown", "space":
+		if !l.step(min(page, len(l.rows)-1-l.cursor), 1) {
+			l.step(len(l.rows)-1-l.cursor, -1)
+		}
+	case "home", "g":
+		l.step(-l.cursor, 1)
+	case "end", "G":
+		l.step(len(l.rows)-1-l.cursor, -1)
+	case "tab":
+		l.jump(1)
+	case "shift+tab":
+		l.jump(-1)
+	}
+	l.clamp()
+}
+
+func (l *list) resize(height int) {
+	l.height = max(1, height)
+	l.clamp()
+}
+
+// clamp keeps the cursor on the screen, with the head above the first row.
+func (l *list) clamp() {
+	l.offset = max(0, min(l.offset, len(l.rows)-l.height))
+	if l.cursor < l.offset {
+		l.offset = l.cursor
+	}
+	if l.cursor >= l.offset+l.height {
+		l.offset = l.cursor - l.height + 1
+	}
+	if l.offset == 1 && l.cursor < l.height {
+		l.offset = 0
+	}
+}
+
+// visible are the lines on the screen.
+func (l *list) visible(width int, now time.Time) []line {
+	var lines []line
+	for i := l.offset; i < min(l.offset+l.height, len(l.rows)); i++ {
+		lines = append(lines, l.rows[i].line(width, now, i == l.cursor))
+	}
+	return lines
+}
+
+// line is the row as it is shown. What a stranger can influence stands last.
+func (r row) line(width int, now time.Time, here bool) line {
+	mark := "  "
+	as := r.as
+	if here && r.selectable() {
+		mark, as = "> ", selected
+	}
+	slugWidth := 18
+	if width < 60 {
+		slugWidth = 10
+	}
+	slug := pad(r.slug, slugWidth)
+	switch {
+	case r.item != nil:
+		kind := strings.TrimSuffix(plain(r.item.Kind), "-block")
+		return line{fit(mark+pad(textAge(now.Sub(r.item.Created)), 4)+slug+" "+pad(kind, 10)+" "+plain(r.item.Subject), width), as}
+	case r.grant != nil:
+		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+plain(r.grant.Host), width), as}
+	case r.slug != "":
+		return line{fit(mark+slug+" "+r.text, width), as}
+	case r.as == heading:
+		return line{fit(r.text, width), as}
+	}
+	return line{fit(mark+r.text, width), as}
+}
+
+// counts are what the title tells.
+func (l *list) counts() (waiting, grants int) {
+	for _, b := range l.bottles {
+		waiting += len(b.Waiting)
+		grants += len(b.Grants)
+	}
+	return waiting, grants
+}
+
+// item finds a proposal that waits.
+func (l *list) item(k key) (Item, bool) {
+	for _, item := range l.bottles[k.slug].Waiting {
+		if item.ID == k.id {
+			return item, true
+		}
+	}
+	return Item{}, false
+}
