@@ -27,6 +27,53 @@ const (
 // lock waits until no other change of the bottle is on its way. The kernel
 // gives the lock up when the process ends, however it ends.
 func (o *Operator) lock(ctx context.Context) (unlock func(), err error) {
+	file, err := o.openLock()
+	if err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, errors.New("another change of the bottle does not end"))
+	defer cancel()
+	for {
+		ours, err := take(file)
+		switch {
+		case err != nil:
+			return nil, errors.Join(err, file.Close())
+		case ours:
+			return func() { _ = file.Close() }, nil
+		}
+		select {
+		case <-ctx.Done():
+			return nil, errors.Join(context.Cause(ctx), file.Close())
+		case <-time.After(lockPoll):
+		}
+	}
+}
+
+// tryLock is lock without waiting; unlock is nil when another has it.
+func (o *Operator) tryLock() (unlock func(), err error) {
+	file, err := o.openLock()
+	if err != nil {
+		return nil, err
+	}
+	ours, err := take(file)
+	if !ours || err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return func() { _ = file.Close() }, nil
+}
+
+func take(file *os.File) (bool, error) {
+	err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
+	if errors.Is(err, unix.EWOULDBLOCK) || errors.Is(err, unix.EINTR) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("the lock of changes: %w", err)
+	}
+	return true, nil
+}
+
+func (o *Operator) openLock() (*os.File, error) {
 	if err := state.CheckSlug(o.o.Slug); err != nil {
 		return nil, err
 	}
@@ -40,20 +87,5 @@ func (o *Operator) lock(ctx context.Context) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the lock of changes: %w", err)
 	}
-	ctx, cancel := context.WithTimeoutCause(ctx, lockWait, errors.New("another change of the bottle does not end"))
-	defer cancel()
-	for {
-		err := unix.Flock(int(file.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			return func() { _ = file.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("the lock of changes: %w", err), file.Close())
-		}
-		select {
-		case <-ctx.Done():
-			return nil, errors.Join(context.Cause(ctx), file.Close())
-		case <-time.After(lockPoll):
-		}
-	}
+	return file, nil
 }

@@ -10,11 +10,12 @@ import (
 )
 
 // Recover completes or takes back what a killed process left half done, and
-// returns what it did in words; empty = there was nothing to do. It also takes
-// back decisions in the queue that no operator made.
+// returns what it did in words; empty = there was nothing to do, or whoever
+// changes the bottle is still at it. It also takes back decisions in the queue
+// that no operator made.
 func (o *Operator) Recover(ctx context.Context) (done string, err error) {
-	unlock, err := o.lock(ctx)
-	if err != nil {
+	unlock, err := o.tryLock()
+	if unlock == nil || err != nil {
 		return "", err
 	}
 	defer unlock()

@@ -121,6 +121,38 @@ func covers(pattern, host string) bool {
 	return table.Authority(canon.Authority{Host: name, Port: 443}, false, zeroTime, nil).Allow
 }
 
+// Summary says in one line what a proposal asks for, without the agent's words
+// about it. A rule that cannot be read is said to be so.
+func Summary(p proposal.Proposal) string {
+	rule, err := proposal.ParseRule(p.Kind, p.Rule)
+	if err != nil {
+		return "unreadable rule"
+	}
+	switch rule := rule.(type) {
+	case *proposal.EgressRule:
+		return describe(routes.Route{Host: rule.Host, Methods: rule.Methods, Paths: rule.Paths}) + beside(rule.Host)
+	case *proposal.PipelockRule:
+		return rule.Host + beside(rule.Host)
+	case *proposal.FindingRule:
+		return fmt.Sprintf("let %s pass to %s%s", rule.Rule, rule.Host, beside(rule.Host))
+	case *proposal.PushRule:
+		if rule.Rule != "" {
+			return fmt.Sprintf("push to %s in spite of %s", rule.Repository, rule.Rule)
+		}
+		return fmt.Sprintf("push of CI files to %s: %s at %.12s", rule.Repository, rule.Ref, rule.Commit)
+	case *proposal.CapabilityRule:
+		return "a change in words"
+	}
+	return string(p.Kind)
+}
+
+func beside(host string) string {
+	if shown := unicodeName(host); shown != "" {
+		return " (shown as " + shown + ")"
+	}
+	return ""
+}
+
 // unicodeName is a host with its A-labels shown; empty when it has none.
 func unicodeName(host string) string {
 	shown, err := idna.Display.ToUnicode(host)
