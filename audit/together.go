@@ -22,7 +22,9 @@ func (r Report) Heads(slug string) (heads []Head, removed bool) {
 		}
 		switch a.Action {
 		case StartAction:
-			heads, removed = nil, false
+			if a.Head.Seq == 0 {
+				heads, removed = nil, false
+			}
 		case RemovedAction:
 			removed = true
 			continue

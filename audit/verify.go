@@ -155,9 +155,26 @@ func contains(path string, seq uint64) (bool, error) {
 // reading with a *Break. Entries may still hold what an agent wrote: strip
 // control characters before a terminal sees them.
 func Read(path string, fn func(Entry) error) error {
-	return lines(path, func(file string, number int, line []byte, whole bool) error {
+	r := NewReader(path)
+	defer r.Close()
+	return r.Next(fn)
+}
+
+// Reader reads the entries of a chain and goes on where it stopped. It is not
+// safe for concurrent use.
+type Reader struct{ tail *tail }
+
+// NewReader reads the chain at path from its beginning. The chain need not
+// exist yet.
+func NewReader(path string) *Reader { return &Reader{newTail(path)} }
+
+// Next calls fn, as Read does, for every line that was written since it was
+// called last. A chain that does not exist is an error that matches
+// os.ErrNotExist; it may exist later.
+func (r *Reader) Next(fn func(Entry) error) error {
+	_, err := r.tail.next(func(file string, number int, line []byte, whole bool) error {
 		if !whole {
-			return nil // the writer may be at it just now
+			return nil // a crash cut it
 		}
 		entry, err := parse(line)
 		if err != nil {
@@ -165,7 +182,11 @@ func Read(path string, fn func(Entry) error) error {
 		}
 		return fn(entry)
 	})
+	return err
 }
+
+// Close lets go of the chain's files.
+func (r *Reader) Close() { r.tail.close() }
 
 // lines calls fn for every line of every segment.
 func lines(path string, fn lineFunc) error {

@@ -56,6 +56,10 @@ type Plan struct {
 	// Secrets are the values that must never leave (CLAUDE_BOTTLE_SECRETS), one
 	// line each.
 	Secrets []string `json:"-"`
+	// OperatorHead is the head of the operator's audit chain when the bottle
+	// starts, for the bundle's chain to name (CLAUDE_BOTTLE_OPERATOR_HEAD);
+	// empty = none.
+	OperatorHead string `json:"-"`
 	// Inputs are the files of state/<slug>/in, their paths below it.
 	Inputs []File `json:"-"`
 }

@@ -68,6 +68,9 @@ func bundleEnv(p *plan.Plan, names, extra []string) []string {
 	if p.PipelockBin != "" {
 		env = append(env, "PIPELOCK_BIN="+p.PipelockBin, "PIPELOCK_SHA256="+p.PipelockSHA256)
 	}
+	if p.OperatorHead != "" {
+		env = append(env, "CLAUDE_BOTTLE_OPERATOR_HEAD="+p.OperatorHead)
+	}
 	for name, value := range p.Tokens {
 		env = append(env, name+"="+value)
 	}

@@ -11,27 +11,40 @@ import (
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
-// recordStart writes into the operator's log that a bottle was started.
+// recordStart writes into the operator's log that a bottle was started, and
+// with what audit chain; the plan gets that line's hash for the bundle's chain.
 func recordStart(home state.Home, p *plan.Plan) error {
-	return record(home, p, "start", "allow", map[string]any{
+	head, err := audit.LastHead(p.State.Audit())
+	if err != nil {
+		return err
+	}
+	detail := audit.AnchorBundle(map[string]any{
 		"bottle": p.Bottle, "agent": p.Agent, "workspace": p.Workspace, "hosts": p.Hosts,
-	})
+	}, head)
+	options := audit.Options{Slug: p.Slug, OnHead: func(seq uint64, hash string) {
+		p.OperatorHead = audit.Head{Seq: seq, Hash: hash}.String()
+	}}
+	return audit.AppendOnce(home.OperatorLog(), options, record(audit.StartAction, detail))
 }
 
 // recordEnd writes into the operator's log that a bottle ended, with the head
 // of its own log, and ends the proposals that nobody answered.
-func recordEnd(home state.Home, p *plan.Plan, code int) error {
-	report, err := audit.Verify(p.State.Audit())
-	detail := map[string]any{"code": code}
-	if err == nil {
-		detail["bundle_seq"], detail["bundle_hash"] = report.Seq, report.Hash
-	}
-	return errors.Join(record(home, p, "stop", "allow", detail), expireProposals(p))
+func recordEnd(kept *anchors, code int) error {
+	detail, err := kept.end(map[string]any{"code": code})
+	p := kept.plan
+	return errors.Join(err,
+		audit.AppendOnce(kept.home.OperatorLog(), audit.Options{Slug: p.Slug}, record("stop", detail)),
+		expireProposals(p))
 }
 
-func record(home state.Home, p *plan.Plan, action, decision string, detail map[string]any) error {
-	return audit.AppendOnce(home.OperatorLog(), audit.Options{Slug: p.Slug},
-		audit.Record{Actor: "operator", Action: action, Decision: decision, Detail: detail})
+// recordRemoved writes into the operator's log that the state of a bottle,
+// with its audit chain, is about to be removed.
+func recordRemoved(home state.Home, slug string) error {
+	return audit.AppendOnce(home.OperatorLog(), audit.Options{Slug: slug}, record(audit.RemovedAction, nil))
+}
+
+func record(action string, detail map[string]any) audit.Record {
+	return audit.Record{Actor: "operator", Action: action, Decision: "allow", Detail: detail}
 }
 
 func expireProposals(p *plan.Plan) error {

@@ -38,6 +38,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newUp(a), newDown(a), newLs(a), newExec(a), newLogs(a), newInfo(a),
 		newInit(a), newDoctor(a), newCleanup(a), newDemo(a),
+		newAudit(a),
 	)
 	return root
 }

@@ -97,9 +97,10 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 	if err := errors.Join(before.save(p.State), recordStart(home, p)); err != nil {
 		return err
 	}
+	kept := keepAnchors(home, p)
 	code, err := runForeground(ctx, b, p)
 	sayChanged(before.changes())
-	if err := errors.Join(err, recordEnd(home, p, code)); err != nil {
+	if err := errors.Join(err, recordEnd(kept, code)); err != nil {
 		return err
 	}
 	if code != 0 {

@@ -190,6 +190,9 @@ func (b *bundle) run(ctx context.Context, roles []role) int {
 	log := b.logger(bundleName)
 	start := audit.Record{Actor: bundleName, Action: "start", Decision: "started",
 		Detail: map[string]any{"version": version, "roles": b.config.roles}}
+	if head := b.config.operatorHead; head.Seq > 0 {
+		start.Detail = audit.AnchorOperator(start.Detail, head)
+	}
 	if err := b.audit.Append(start); err != nil {
 		log.Error("cannot start", "error", err.Error())
 		return 1

@@ -10,6 +10,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/claude-bottle/claude-bottle/audit"
 )
 
 // The roles, by the names that the environment, health and logs use.
@@ -34,6 +36,7 @@ type config struct {
 	healthListen string
 	audit        string
 	secrets      string // path, "" = none
+	operatorHead audit.Head
 
 	egress struct {
 		listen, routes, caCert, caKey string
@@ -130,6 +133,11 @@ func (v variables) parse() (config, error) {
 	wait := v.or("SUPERVISE_WAIT", "30s")
 	if c.supervise.wait, err = time.ParseDuration(wait); err != nil || c.supervise.wait < 0 {
 		return config{}, fmt.Errorf("SUPERVISE_WAIT is %q; it must be a duration such as 30s", wait)
+	}
+	if head := v["CLAUDE_BOTTLE_OPERATOR_HEAD"]; head != "" {
+		if c.operatorHead, err = audit.ParseHead(head); err != nil {
+			return config{}, fmt.Errorf("CLAUDE_BOTTLE_OPERATOR_HEAD: %w", err)
+		}
 	}
 	if r := c.egress.resolver; r != "" {
 		if _, err := netip.ParseAddrPort(r); err != nil {

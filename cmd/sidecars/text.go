@@ -27,6 +27,7 @@ Environment (an empty value means the default):
   CLAUDE_BOTTLE_MAX_CRASHES      deaths of one role in 30 s that end all; 3
   CLAUDE_BOTTLE_HEALTH_LISTEN    /healthz and /metrics; 127.0.0.1:9101
   CLAUDE_BOTTLE_AUDIT            the audit chain; /run/audit/bundle.jsonl
+  CLAUDE_BOTTLE_OPERATOR_HEAD    SEQ:HASH of the operator's audit chain, to be named in this one
   CLAUDE_BOTTLE_SECRETS          file, mode 0600, of values that must not leave
   EGRESS_LISTEN                  the agent's proxy; 0.0.0.0:9099
   EGRESS_ROUTES                  /etc/egress/routes.yaml

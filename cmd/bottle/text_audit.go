@@ -1,0 +1,107 @@
+package main
+
+import (
+	"fmt"
+
+	"github.com/claude-bottle/claude-bottle/replay"
+)
+
+// What `bottle audit` and `bottle routes suggest` tell.
+const (
+	auditShort     = "Read and check the audit logs"
+	auditShowShort = "Show what bottles and operators did, the oldest first"
+	auditShowLong  = `Show what was recorded: of one bottle what its bundle decided and what the
+operator did with it, or of all bottles together.
+
+What an agent wrote, such as hosts and paths, is shown without control
+characters. --json prints one record a line, with the chain it is from.`
+	auditVerifyShort = "Check that no line of the audit logs was changed, moved or removed"
+	auditVerifyLong  = `Check the operator's audit log, those of all bottles or of one, and that they
+agree: each names lines of the other one. The first broken line is named with
+file, line and number. It needs no running bottle.`
+
+	flagSince       = "only what happened since: a time such as 2026-01-31T15:04:05Z, or how long ago, such as 15m"
+	flagAuditFollow = "go on with what is added"
+
+	suggestShort = "Propose routes for what a bottle was refused"
+	suggestLong  = `Propose the smallest set of routes that would let through what the bottle was
+refused so far and its routes do not allow by now. The output can be pasted into
+a bottle file; read it first: what an agent asked for is not what it should have.
+
+Where connections were refused it is not known what would have been asked in
+them: such a host is proposed for reading alone, with all its paths. No wildcard
+is proposed, no address, and no host to which a request was refused because of
+a secret, the host's address or its form.`
+)
+
+func errSince(text string) error {
+	return withHint(fmt.Errorf("--since %q is neither a time nor a duration", text), "such as 2026-01-31T15:04:05Z, 2026-01-31, or 15m")
+}
+
+func errNoAudit(slug string) error {
+	return withHint(fmt.Errorf("there is no audit log of a bottle %q", slug), "\"bottle ls\" lists the bottles")
+}
+
+func errBrokenChain(broken error) error {
+	return withHint(fmt.Errorf("the log ends here, the next line cannot be trusted: %w", broken), "\"bottle audit verify\" checks all of it")
+}
+
+func errAuditBroken(n int) error {
+	return withHint(fmt.Errorf("%d of the audit logs cannot be trusted from the named line on", n),
+		"keep the files as they are, and ask who could write to them")
+}
+
+// sayAuditBroken warns at a bottle's end.
+func sayAuditBroken(err error) {
+	say("the audit log of the bottle is not what it was: %v", err)
+}
+
+// printChecked tells what became of one chain.
+func printChecked(c checkedChain) {
+	name := "operator"
+	if c.Slug != "" {
+		name = c.Slug
+	}
+	switch {
+	case c.Broken != "":
+		fmt.Printf("BROKEN  %-20s  %s\n", name, c.Broken)
+	case c.Removed:
+		fmt.Printf("removed %-20s  by the operator\n", name)
+	case c.Anchored > 0:
+		fmt.Printf("ok      %-20s  %d lines, anchored up to seq %d\n", name, c.Records, c.Anchored)
+	default:
+		fmt.Printf("ok      %-20s  %d lines\n", name, c.Records)
+	}
+}
+
+const whyGone = "the log is gone with its folder, and no cleanup is recorded"
+
+// printSuggestion prints YAML for a bottle file; all else in it are comments.
+func printSuggestion(s replay.Suggestion, refused uint64) {
+	if len(s.Rules) == 0 && len(s.LeftOut) == 0 {
+		say("nothing was refused that the routes do not allow by now")
+		return
+	}
+	var covered uint64
+	for _, r := range s.Rules {
+		covered += r.Covers
+	}
+	fmt.Printf("# %d refusals; these %d routes would have let through %d of them.\n", refused, len(s.Rules), covered)
+	if len(s.Rules) > 0 {
+		fmt.Print("egress:\n  routes:\n")
+	}
+	for _, r := range s.Rules {
+		switch {
+		case r.Connections == r.Covers:
+			fmt.Printf("    # %d refused connections; what would have been asked in them is not known\n", r.Covers)
+		case r.Connections > 0:
+			fmt.Printf("    # %d refusals, %d of them of connections\n", r.Covers, r.Connections)
+		default:
+			fmt.Printf("    # %d refused requests\n", r.Covers)
+		}
+		fmt.Print(yamlOf(r.Route))
+	}
+	for _, l := range s.LeftOut {
+		fmt.Printf("# left out: %q, %d refusals: %s\n", l.Host, l.Refusals, l.Why)
+	}
+}
