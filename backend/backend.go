@@ -4,6 +4,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"io"
 	"os"
 
@@ -38,6 +39,11 @@ type Bottle interface {
 	Wait(ctx context.Context) (code int, err error)
 	// Exec runs a further command inside and returns its exit code.
 	Exec(ctx context.Context, command []string, s Stdio) (code int, err error)
+	// Attach joins the terminal of the agent's command: s.Out gets what it prints
+	// from now on, s.In is typed to it, s.Resize sets its size. It returns the
+	// command's exit code when that ends, and ctx's cause when the caller leaves,
+	// which ends nothing. ErrNoTerminal when the command has none.
+	Attach(ctx context.Context, s Stdio) (code int, err error)
 	// Signal passes a signal to the bundle's PID 1.
 	Signal(ctx context.Context, sig os.Signal) error
 	// Health is the bundle's /healthz document.
@@ -49,6 +55,9 @@ type Bottle interface {
 	// Down stops everything of the bottle.
 	Down(ctx context.Context) error
 }
+
+// ErrNoTerminal says that a bottle's agent was started without a terminal.
+var ErrNoTerminal = errors.New("the agent has no terminal to attach to")
 
 // CommandError says that a command could not be started inside. Code is what a
 // shell would exit with: 127 when it is not there, 126 when it cannot be run.

@@ -46,7 +46,10 @@ type bottle struct {
 
 	session *session // of the agent's command
 	pump    *pump
+	stage   *stage // what the command's output goes through
 	control net.Listener
+	// terminal: the agent's command has one.
+	terminal bool
 
 	downOnce sync.Once
 	down     chan struct{} // closed when the bottle is to end
@@ -142,6 +145,7 @@ func (b *bottle) teardown() {
 	}
 	if b.pump != nil {
 		b.pump.finish(false)
+		b.stage.end()
 	}
 	closeAll(b.files)
 	if err := releaseCommondir(b.workspace, b.commondir); err != nil {
@@ -202,6 +206,12 @@ func exitOf(err error) int {
 		return failed.Code
 	}
 	return 1
+}
+
+// Attach implements backend.Bottle. The process that started a bottle has its
+// streams already.
+func (b *bottle) Attach(context.Context, backend.Stdio) (int, error) {
+	return 1, errors.New("this process has the agent's streams")
 }
 
 // Signal implements backend.Bottle.

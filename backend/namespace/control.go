@@ -23,6 +23,9 @@ type question struct {
 	Exec   *execRequest `json:",omitempty"`
 	// Kill is a signal for the command that this connection's Exec started.
 	Kill int `json:",omitempty"`
+	// Attach joins the agent's terminal; Resize sets its size from then on.
+	Attach bool          `json:",omitempty"`
+	Resize *backend.Size `json:",omitempty"`
 }
 
 type execRequest struct {
@@ -99,6 +102,8 @@ func (b *bottle) answer(conn *net.UnixConn) {
 		_ = w.send(a)
 	case q.Exec != nil:
 		b.answerExec(w, *q.Exec)
+	case q.Attach:
+		b.answerAttach(w)
 	}
 }
 

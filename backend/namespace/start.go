@@ -251,6 +251,9 @@ func (b *bottle) begin(ctx context.Context, s backend.Stdio) error {
 	if err != nil {
 		return err
 	}
+	b.stage = newStage(s.Out)
+	s.Out = b.stage
+	b.terminal = s.Terminal
 	b.pump = startPump(streams, s, func(number int) { b.guest.signal(session, number) })
 	b.session = session
 	if err := b.serveControl(); err != nil {

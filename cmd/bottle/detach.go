@@ -8,10 +8,12 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
 
+	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -122,6 +124,39 @@ func tellStarted(err error) {
 		return
 	}
 	fmt.Fprint(pipe, "started")
+}
+
+// detachedSize is the terminal's of an agent that nobody is attached to.
+var detachedSize = backend.Size{Rows: 24, Cols: 80}
+
+// detachedStdio gives a command a terminal that nobody sits at, for `bottle
+// attach` to join; what it prints is logged.
+func detachedStdio() (backend.Stdio, func()) {
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, forwarded...)
+	sizes := make(chan backend.Size, 1)
+	sizes <- detachedSize
+	return backend.Stdio{Out: &lineEnds{to: os.Stdout}, Terminal: true, Resize: sizes, Signals: signals}, func() { signal.Stop(signals) }
+}
+
+// lineEnds makes a terminal's line ends those of a file.
+type lineEnds struct {
+	to   io.Writer
+	held bool // a carriage return that may belong to a line end
+}
+
+func (w *lineEnds) Write(p []byte) (int, error) {
+	out := make([]byte, 0, len(p)+1)
+	for _, c := range p {
+		if w.held && c != '\n' {
+			out = append(out, '\r')
+		}
+		if w.held = c == '\r'; !w.held {
+			out = append(out, c)
+		}
+	}
+	_, err := w.to.Write(out)
+	return len(p), err
 }
 
 // logToFile makes the agent's log this process's output.

@@ -35,9 +35,12 @@ func newRoot() *cobra.Command {
 		SilenceUsage:  true,
 	}
 	root.PersistentFlags().StringVar(&a.home, "home", "", flagHome)
+	root.PersistentPreRun = a.finishOthers
 	root.AddCommand(
-		newUp(a), newDown(a), newLs(a), newExec(a), newLogs(a), newInfo(a),
+		newUp(a), newDown(a), newLs(a), newExec(a), newAttach(a), newLogs(a), newInfo(a),
 		newInit(a), newDoctor(a), newCleanup(a), newDemo(a),
+		newAudit(a),
+		newProposals(a), newAllow(a), newDeny(a), newRoutes(a), newRevoke(a),
 		newAudit(a),
 	)
 	return root

@@ -38,9 +38,12 @@ Everything after "--" replaces the command.`
   bottle up --bottle shell -- make   one command in the bottle of bottles/shell.md
   bottle up -d reviewer              in the background; prints the slug`
 
-	downShort    = "Stop a bottle and everything in it"
-	lsShort      = "List the bottles of this host"
-	execShort    = "Run a further command in a running bottle"
+	downShort   = "Stop a bottle and everything in it"
+	lsShort     = "List the bottles of this host"
+	execShort   = "Run a further command in a running bottle"
+	attachShort = "Join the terminal of a running bottle's agent"
+	attachLong  = `Join the terminal of a running bottle's agent, which "bottle up -d" started or
+which runs in another terminal. Ctrl-] leaves again; the agent goes on.`
 	logsShort    = "Show what a bottle's bundle logged"
 	infoShort    = "Show a bottle: its roles, routes and where its files are"
 	initShort    = "Write a first bottle file"
@@ -61,6 +64,12 @@ Everything after "--" replaces the command.`
 	flagYes       = "remove without asking"
 	flagKeep      = "keep the demo's folder and print where it is"
 	flagEnded     = "also the state of bottles that ended in order: audit log, queue, routes"
+)
+
+const (
+	attachedText   = "attached; Ctrl-] leaves"
+	detachedText   = "left %s, which goes on; \"bottle attach\" joins it again"
+	hintNoTerminal = "\"bottle logs --agent %s\" shows what it printed, where it was started with -d"
 )
 
 // A hinted error carries what the user can do about it.

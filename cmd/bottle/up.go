@@ -146,7 +146,7 @@ func prepare(ctx context.Context, home state.Home, f upFlags, agent string, comm
 // command's exit code.
 func runForeground(ctx context.Context, b backend.Backend, p *plan.Plan) (int, error) {
 	sayPreflight(p, b.Name())
-	streams, restore, err := stdio()
+	streams, restore, err := upStdio()
 	if err != nil {
 		return 0, err
 	}
@@ -159,6 +159,15 @@ func runForeground(ctx context.Context, b backend.Backend, p *plan.Plan) (int, e
 	code, err := bottle.Wait(ctx)
 	restore()
 	return code, err
+}
+
+// upStdio is where the agent's streams go.
+func upStdio() (backend.Stdio, func(), error) {
+	if isDetached() {
+		streams, restore := detachedStdio()
+		return streams, restore, nil
+	}
+	return stdio()
 }
 
 // startInterruptibly starts a bottle; until its command runs, a signal that
