@@ -78,8 +78,14 @@ func newAllowlists(global bool, from []*allowSource) ([]*allowlist, error) {
 	return lists, nil
 }
 
-// allows tells whether a match is no secret. line is computed when needed.
-func (a *allowlist) allows(secret, match string, line func() string) bool {
+// longStopWord is the length of a stop word that does not stand by chance in
+// what was drawn.
+const longStopWord = 6
+
+// allows tells whether a match is no secret. line is computed when needed;
+// loosely passes over short
+// stop words.
+func (a *allowlist) allows(secret, match string, line func() string, loosely bool) bool {
 	if a.pattern != nil {
 		target := secret
 		switch a.target {
@@ -92,7 +98,15 @@ func (a *allowlist) allows(secret, match string, line func() string) bool {
 			return true
 		}
 	}
-	return a.stop != nil && a.stop().MatchFirstString(strings.ToLower(secret)) != nil
+	if a.stop == nil {
+		return false
+	}
+	for _, word := range a.stop().MatchString(strings.ToLower(secret)) {
+		if !loosely || len(word.Match()) >= longStopWord {
+			return true
+		}
+	}
+	return false
 }
 
 // maxLine is how far around a match the line it stands in is looked at.

@@ -24,14 +24,15 @@ func alphabet(characters string, same ...string) *[256]byte {
 
 // coding is how characters of a run become bytes.
 type coding struct {
-	values *[256]byte
-	bits   int
+	values  *[256]byte
+	bits    int
+	offsets int // characters at which decoding may begin, as far as known
 }
 
 var (
-	base64Coding = coding{base64Value, 6}
-	base32Coding = coding{base32Value, 5}
-	hexCoding    = coding{hexValue, 4}
+	base64Coding = coding{base64Value, 6, 4}
+	base32Coding = coding{base32Value, 5, 1}
+	hexCoding    = coding{hexValue, 4, 2}
 )
 
 // decode appends what characters give to out, passing over line breaks.
@@ -64,68 +65,33 @@ func (c coding) decode(out, characters []byte) []byte {
 	return out
 }
 
-// promising tells whether a part of a run gives text; it looks at its
-// beginning, middle and end.
-func (c coding) promising(run []byte) bool {
-	var buf [sample]byte
-	for _, at := range []int{0, (len(run) - sample) / 2 &^ 7, (len(run) - sample) &^ 7} {
-		if printable(c.decode(buf[:0], run[at:at+sample])) {
-			return true
-		}
-	}
-	return false
-}
-
-// runKind tells what a run can be; numbers tells whether it is more than
-// letters and the signs of paths and names.
-type runKind struct{ hex, base32, numbers bool }
+// runKind tells what a run can be.
+type runKind struct{ hex, base32 bool }
 
 func classify(run []byte) runKind {
-	var all, any uint8 = isHex | isBase32, 0
+	all := isHex | isBase32
 	for _, c := range run {
-		all &= runClass[c]
-		any |= runClass[c]
-		if all == 0 && any&isNumber != 0 {
+		if all &= runClass[c]; all == 0 {
 			break
 		}
 	}
-	return runKind{all&isHex != 0, all&isBase32 != 0, any&isNumber != 0}
+	return runKind{all&isHex != 0, all&isBase32 != 0}
 }
 
 const (
 	isHex uint8 = 1 << iota
 	isBase32
-	isNumber
 )
 
 var runClass = func() (table [256]uint8) {
 	for i := range table {
 		c := byte(i)
-		if hexValue[c] != 0xff || c == '\n' || c == '\r' {
+		if hexValue[c] != 0xff {
 			table[c] |= isHex
 		}
-		if base32Value[c] != 0xff || c == '\n' || c == '\r' {
+		if base32Value[c] != 0xff {
 			table[c] |= isBase32
-		}
-		if c >= '0' && c <= '9' || c == '+' {
-			table[c] |= isNumber
 		}
 	}
 	return table
 }()
-
-// worthRules tells whether decoded bytes may hold text.
-func worthRules(body []byte, offset int) bool {
-	return len(body) >= sample && offset == 0 || printable(body[:min(len(body), sample)])
-}
-
-// printable tells whether nearly all bytes are those of text.
-func printable(body []byte) bool {
-	n := 0
-	for _, c := range body {
-		if c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t' {
-			n++
-		}
-	}
-	return n*8 >= len(body)*7
-}

@@ -219,18 +219,53 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	return found, hold
 }
 
-// unpack scans a container that was found encoded in text[begin:end].
-func (w *sweep) unpack(body []byte, open bool, depth, begin, end int, tell func(hit) bool) {
-	for _, o := range openers {
-		if o.first || !bytes.HasPrefix(body, []byte(o.magic)) {
-			continue
+// holdsContainer tells whether a container may begin in body.
+func holdsContainer(body []byte) bool {
+	for i := range openers {
+		if o := &openers[i]; o.first && bytes.HasPrefix(body, []byte(o.magic)) || !o.first && bytes.Contains(body, []byte(o.magic)) {
+			return true
 		}
-		var inside unpackers
-		found, _ := inside.push(w.scanner, "", body, 0, 0, !open, depth)
-		inside.stop()
-		if found != nil {
-			tell(hit{rule: found.Rule, begin: begin, end: end, secret: found.Fingerprint})
+	}
+	return false
+}
+
+// marks64 are the characters that base64 gives for the magics.
+var marks64 = []string{"H4sI", "UEsD", "eJ", "eNo", "eAE", "eF"}
+
+// containers64 unpacks the containers that a run of base64 characters gives,
+// the first of each alignment with all that follows it.
+func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
+	var seen [4]bool
+	for i, mark := range marks64 {
+		for at := 0; at < len(r.characters) && !w.over; at++ {
+			next := bytes.Index(r.characters[at:], []byte(mark))
+			if next < 0 || i >= wholeMarks && at+next > 0 {
+				break
+			}
+			if at += next; !seen[at%4] {
+				seen[at%4] = true
+				buf := &w.tables[depth].text
+				*buf = base64Coding.decode((*buf)[:0], r.characters[at:])
+				w.unpack(*buf, r, len(r.characters), depth, tell)
+			}
 		}
+	}
+}
+
+// wholeMarks is the number of marks that are looked for everywhere; the others
+// are too short and must begin the run.
+const wholeMarks = 2
+
+// unpack scans the containers in what a run gives up to its character end.
+func (w *sweep) unpack(body []byte, r *run, end, depth int, tell func(hit) bool) {
+	if w.over || !holdsContainer(body) {
+		return
+	}
+	var inside unpackers
+	found, _ := inside.push(w.scanner, "", body, 0, 0, !r.open || end < len(r.characters), depth)
+	inside.stop()
+	if found != nil {
+		tell(hit{rule: found.Rule, begin: r.begin, end: r.end, secret: found.Fingerprint})
 	}
 }
 

@@ -73,6 +73,10 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 			at = next
 			continue
 		}
+		if stands := out[len(out)-1]; mark == '%' && at+n < len(text) && text[at+n] == '+' && base64Value[stands] == 0xff {
+			out = append(out, ' ') // a blank of a form; in base64 a plus sign remains
+			n++
+		}
 		at += n
 		steps = append(steps, step{len(out), at})
 	}

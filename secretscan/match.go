@@ -1,6 +1,11 @@
 package secretscan
 
-import "strings"
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"unicode/utf8"
+)
 
 const (
 	// maxMatch is how far a match may reach, and so how much may be held back.
@@ -52,7 +57,7 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 	for _, number := range used {
 		s := &w.spots[number]
 		if !w.over {
-			m := matcher{rule: rs.list[number], rules: rs, text: text, tell: tell, budget: checks*len(text) + checksMore}
+			m := matcher{rule: rs.list[number], rules: rs, text: text, final: final, tell: tell, budget: checks*len(text) + checksMore}
 			hold = min(hold, m.walk(s, final))
 		}
 		s.at, s.anywhere = s.at[:0], false
@@ -67,11 +72,13 @@ type matcher struct {
 	text   []byte
 	tell   func(hit) bool
 	budget int
+	final  bool // nothing follows text
 	over   bool
 
 	begin int // of the earliest match that is under way
 	ends  []int
-	done  int // matches that end before are dealt with
+	done  [2]int // by form: matches that end before are dealt with
+	hits  []hit  // of gitleaks' own form, lately
 }
 
 // walk runs the rule's automaton from every spot on as far as a match can
@@ -154,39 +161,87 @@ func (m *matcher) settle() {
 		}
 	}
 	from := max(0, begin-1)
-	if last <= m.done || first <= from {
+	if first <= from {
 		return
 	}
 	window := m.text[from:min(len(m.text), last+8)]
-	if m.budget -= len(window); m.budget < 0 {
-		m.over = !m.tell(hit{rule: m.rule.id, begin: begin, end: last})
-		return
-	}
-	for _, groups := range m.rule.compiled().FindAllSubmatchIndex(window, -1) {
-		end := from + groups[1]
-		if end > last || end <= m.done {
-			continue // the end of the window stood in for the end of the text
-		}
-		m.done = end
-		if h, ok := m.judge(window, groups, from); ok && !m.tell(h) {
-			m.over = true
-			return
-		}
+	if strict := m.form(m.rule.compiled(), window, from, last, false); strict && m.rule.loose != nil {
+		m.form(m.rule.loose(), window, from, last, true)
 	}
 }
 
-// onlyLetters tells that every match seen ends in a value of letters alone.
+// form looks at the matches of one form of the rule in a window, which begins
+// at from; last is the end of the last match. It tells whether to go on.
+func (m *matcher) form(re *regexp.Regexp, window []byte, from, last int, loose bool) bool {
+	done := &m.done[0]
+	if loose {
+		done = &m.done[1]
+	}
+	if last <= *done {
+		return true
+	}
+	if m.budget -= len(window); m.budget < 0 {
+		m.over = !m.tell(hit{rule: m.rule.id, begin: from, end: last})
+		return false
+	}
+	m.hits = slices.DeleteFunc(m.hits, func(h hit) bool { return h.end <= from })
+	for _, groups := range re.FindAllSubmatchIndex(window, -1) {
+		end := from + groups[1]
+		if end <= *done || end > last && (m.rule.loose == nil || end-last >= utf8.UTFMax) {
+			continue // the end of the window stood in for the end of the text
+		}
+		if end == len(m.text) && !m.final && m.rule.loose != nil {
+			continue // what follows will be judged with it
+		}
+		*done = end
+		h, ok := m.judge(window, groups, from, loose)
+		switch {
+		case !ok:
+			continue
+		case !loose:
+			m.hits = append(m.hits, h)
+		case !m.strictly(h) || slices.ContainsFunc(m.hits, func(before hit) bool { return h.begin < before.end && before.begin < h.end }):
+			continue
+		}
+		if !m.tell(h) {
+			m.over = true
+			return false
+		}
+	}
+	return true
+}
+
+// strictly judges a hit of the loose form.
+func (m *matcher) strictly(h hit) bool {
+	if m.rule.leads {
+		return looksRandom([]byte(h.secret)) && assigned(m.text, h.begin)
+	}
+	if m.rule.alnumHead && (h.begin > 0 && fold[m.text[h.begin-1]] != 0 || h.end < len(m.text) && fold[m.text[h.end]] != 0) {
+		return false
+	}
+	return entropy(h.secret) >= looseEntropy && (m.rule.fixed || strings.ContainsAny(h.secret, "0123456789"))
+}
+
+// onlyLetters tells that every match seen ends in a value that the rule allows:
+// of letters alone, or loosely and not looking random.
 func (m *matcher) onlyLetters() bool {
 	for _, end := range m.ends {
-		at := end
+		at, loose := end, end < len(m.text) && !endsStrictly(m.text[:end])
 		if at-2 >= m.begin && m.text[at-2] == '\\' {
 			at -= 2 // \n or \r as text
 		}
 		for at > m.begin && !isValue(m.text[at-1]) {
 			at--
 		}
-		for ; at > m.begin && isValue(m.text[at-1]); at-- {
-			if c := m.text[at-1]; !isName(c) || c >= '0' && c <= '9' {
+		value := at
+		for value > m.begin && isValue(m.text[value-1]) {
+			value--
+		}
+		if loose && !looksRandom(m.text[value:at]) {
+			continue
+		}
+		for _, c := range m.text[value:at] {
+			if !isName(c) || c >= '0' && c <= '9' {
 				return false
 			}
 		}
@@ -194,13 +249,26 @@ func (m *matcher) onlyLetters() bool {
 	return true
 }
 
+// endsStrictly tells whether gitleaks' form may end where text ends.
+func endsStrictly(text []byte) bool {
+	switch c := text[len(text)-1]; c {
+	case '`', '\'', '"', ';', ' ', '\t', '\n', '\f', '\r':
+		return true
+	case 'n', 'r':
+		return len(text) > 1 && text[len(text)-2] == '\\'
+	}
+	return false
+}
+
 func isName(c byte) bool { return fold[c] != 0 || c == '_' || c == '.' || c == '-' }
 
 func isValue(c byte) bool { return isName(c) || c == '=' || c == '+' || c == '/' }
 
 // judge applies to a match what gitleaks does: the group, entropy and
-// allowlists.
-func (m *matcher) judge(window []byte, groups []int, from int) (hit, bool) {
+// allowlists. Loosely, other conditions stand in for some entropy, which
+// hexadecimal digits have too little of, and for short stop words, which stand
+// in what is drawn as well.
+func (m *matcher) judge(window []byte, groups []int, from int, loose bool) (hit, bool) {
 	match := strings.Trim(string(window[groups[0]:groups[1]]), "\n")
 	begin, end := groups[0], groups[1]
 	secret := match
@@ -216,13 +284,17 @@ func (m *matcher) judge(window []byte, groups []int, from int) (hit, bool) {
 			}
 		}
 	}
-	if m.rule.entropy != 0 && entropy(secret) <= m.rule.entropy {
+	least := m.rule.entropy
+	if loose {
+		least = min(least, looseEntropy)
+	}
+	if least != 0 && entropy(secret) <= least {
 		return hit{}, false
 	}
 	line := func() string { return lineAround(m.text, from+groups[0], from+groups[1]) }
 	for _, lists := range [][]*allowlist{m.rules.global, m.rule.allow} {
 		for _, list := range lists {
-			if list.allows(secret, match, line) {
+			if list.allows(secret, match, line, loose) {
 				return hit{}, false
 			}
 		}

@@ -41,8 +41,16 @@ type rule struct {
 	// word.
 	leads bool
 
+	// alnumHead: matches begin with letters and digits alone, which stand in
+	// longer words and encoded text by chance.
+	alnumHead bool
+	// fixed: all matches of the loose form have one length.
+	fixed bool
+
 	machine  func() *automaton
 	compiled func() *regexp.Regexp
+	// loose is the looser form, nil if there is none; machine is for it then.
+	loose func() *regexp.Regexp
 }
 
 // source is the part of gitleaks' configuration that is used.
@@ -93,13 +101,20 @@ func loadRules() (*rules, error) {
 		for _, allow := range slices.Concat(r.Allowlists, []*allowSource{r.Allowlist}) {
 			made.lettersAllowed = made.lettersAllowed || allow != nil && allow.alone() && slices.Contains(allow.Regexes, lettersOnly)
 		}
-		made.leads = strings.Contains(r.Regex, `[\w.-]{0,50}?`)
+		made.leads = strings.Contains(r.Regex, leadingName)
 		parsed, err := syntax.Parse(r.Regex, syntax.Perl)
 		if err != nil {
 			return nil, fmt.Errorf("secretscan: gitleaks' rule %s: %w", r.ID, err)
 		}
+		expression := r.Regex
+		loose, both := loosen(parsed, made.leads)
 		begins := heads(withoutLead(parsed))
-		made.machine = sync.OnceValue(func() *automaton { return mustAutomaton(r.Regex) })
+		if loose != nil && (begins != nil || made.leads) {
+			expression = both.String()
+			made.loose = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(loose.String()) })
+			made.alnumHead, made.fixed = !made.leads && alnumPrefix(loose), !varies(loose)
+		}
+		made.machine = sync.OnceValue(func() *automaton { return mustAutomaton(expression) })
 		made.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
 		use := wordUse{rule: len(rs.list)}
 		if begins == nil {

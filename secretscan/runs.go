@@ -5,22 +5,15 @@ import "bytes"
 const (
 	// minRun is the shortest run of characters that is decoded.
 	minRun = 16
-	// minPlainRun is the shortest run without a digit or plus sign that is
-	// decoded: shorter ones are names.
-	minPlainRun = 40
 	// maxRun is how much of a run is held back while its end is not there;
 	// of a longer one only keepRun is seen again.
 	maxRun  = 16 << 10
 	keepRun = 8 << 10
 	// wrapped is the least length of a line that may continue on the next.
 	wrapped = 32
-	// sample is how much of a run is decoded to see whether the rest is worth
-	// it; a multiple of what every coding reads at once.
-	sample = 64
 	// lead is how much text before a run is put before what is decoded, so
-	// that rules see the name a value is assigned to; trail after it.
-	lead  = 64
-	trail = 4
+	// that rules see the name a value is assigned to.
+	lead = 64
 )
 
 // runs decodes runs of base64, base32 and hexadecimal characters in text.
@@ -76,87 +69,99 @@ func runEnd(text []byte, begin int) int {
 	}
 }
 
-func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
-	kind := classify(text[begin:end])
-	switch {
-	case end-begin < minPlainRun && !kind.numbers:
-	case kind.hex: // no base64 looks like this
-		for offset := range 2 {
-			w.decoded(text, begin, end, open, depth, tell, offset, hexCoding)
-		}
-	default:
-		for offset := range 4 {
-			w.decoded(text, begin, end, open, depth, tell, offset, base64Coding)
-		}
-		w.segments(text, begin, end, open, depth, tell)
+// run is one run of characters: of text, or without the line breaks in it.
+type run struct {
+	characters []byte
+	begin, end int    // in the text
+	whole      bool   // places in it are not known: there were line breaks
+	open       bool   // more may follow
+	lead       []byte // text before it
+}
+
+// place is where the characters from one to another stand in the text.
+func (r *run) place(begin, end int) (int, int) {
+	if r.whole {
+		return r.begin, r.end
 	}
+	return r.begin + begin, min(r.end, r.begin+end)
+}
+
+func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
+	r := &run{text[begin:end], begin, end, false, open, text[max(0, begin-lead):begin]}
+	if bytes.IndexByte(r.characters, '\n') >= 0 {
+		compact := w.tables[depth].run[:0]
+		for line := range bytes.FieldsFuncSeq(r.characters, func(c rune) bool { return c == '\n' || c == '\r' }) {
+			compact = append(compact, line...)
+		}
+		w.tables[depth].run, r.characters, r.whole = compact, compact, true
+	}
+	kind := classify(r.characters)
+	if kind.hex { // no base64 looks like this
+		w.decoded(r, 0, len(r.characters), depth, tell, hexCoding)
+		return
+	}
+	w.containers64(r, depth, tell)
+	texts64(r.characters, r.lead, &w.tables[depth].text, func(at int, text []byte, head int) {
+		w.within(r, text, head, at, depth, tell, base64Coding)
+	})
+	w.segments(r, depth, tell)
 }
 
 // segments decodes the parts of a run that are hexadecimal or base32, which
 // have no signs: a path or a name may surround them.
-func (w *sweep) segments(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
-	for at := begin; at < end && !w.over; at++ {
-		stop := at
-		for stop < end && (fold[text[stop]] != 0 || text[stop] == '\n' || text[stop] == '\r') {
-			stop++
+func (w *sweep) segments(r *run, depth int, tell func(hit) bool) {
+	text := r.characters
+	for at := 0; at < len(text) && !w.over; at++ {
+		stop, hex := at, at
+		for ; stop < len(text) && fold[text[stop]] != 0; stop++ {
+			if hexValue[text[stop]] == 0xff {
+				if stop-hex >= minRun {
+					w.decoded(r, hex, stop, depth, tell, hexCoding)
+				}
+				hex = stop + 1
+			}
 		}
-		if stop-at >= minRun {
-			partial := open && stop == end
-			kind := classify(text[at:stop])
-			if kind.hex {
-				w.decoded(text, at, stop, partial, depth, tell, 0, hexCoding)
-				w.decoded(text, at, stop, partial, depth, tell, 1, hexCoding)
-			}
-			if kind.base32 {
-				w.decoded(text, at, stop, partial, depth, tell, 0, base32Coding)
-			}
+		if stop-hex >= minRun {
+			w.decoded(r, hex, stop, depth, tell, hexCoding)
+		}
+		if stop-at >= minRun && classify(text[at:stop]).base32 {
+			w.decoded(r, at, stop, depth, tell, base32Coding)
 		}
 		at = stop
 	}
 }
 
-// decoded scans what a run gives when decoding begins offset characters in.
-func (w *sweep) decoded(text []byte, begin, end int, open bool, depth int, tell func(hit) bool, offset int, c coding) {
-	if w.over || begin+offset >= end {
-		return
-	}
-	run := text[begin+offset : end]
-	if offset > 0 && len(run) >= 2*sample && !c.promising(run) {
-		return
-	}
+// decoded scans the texts that a part of a run gives, hexadecimal also from
+// its second character on.
+func (w *sweep) decoded(r *run, begin, end, depth int, tell func(hit) bool, c coding) {
 	buf := &w.tables[depth].text
-	before := max(0, begin-lead)
-	head := begin - before
-	out := c.decode(append((*buf)[:0], text[before:begin]...), run)
-	bytesEnd := len(out)
-	*buf = out
-	body := out[head:bytesEnd]
-	mapped := func(h hit) bool {
-		if h.end <= head || h.begin >= bytesEnd {
+	for offset := range c.offsets {
+		from := begin + offset
+		out := c.decode(append((*buf)[:0], r.lead...), r.characters[from:end])
+		*buf = out
+		head := len(r.lead)
+		w.unpack(out[head:], r, end, depth, tell)
+		texts(out[head:], func(first, last int) {
+			if first == 0 && begin == 0 {
+				w.within(r, out[:head+last], head, from, depth, tell, c)
+			} else {
+				w.within(r, out[head+first:head+last], 0, from+first*8/c.bits, depth, tell, c)
+			}
+		})
+	}
+}
+
+// within scans decoded text: what comes after head stands, encoded, in the run
+// from the character at on. It is judged as if nothing followed it.
+func (w *sweep) within(r *run, text []byte, head, at, depth int, tell func(hit) bool, c coding) {
+	if w.over {
+		return
+	}
+	w.scan(text, true, depth+1, func(h hit) bool {
+		if h.end <= head {
 			return true // not in what was decoded
 		}
-		h.begin = begin + offset + max(0, h.begin-head)*8/c.bits
-		h.end = min(end, begin+offset+(min(h.end, bytesEnd)-head)*8/c.bits+2)
-		if bytes.IndexByte(text[begin:end], '\n') >= 0 {
-			h.begin, h.end = begin, end
-		}
+		h.begin, h.end = r.place(at+max(0, h.begin-head)*8/c.bits, at+(h.end-head)*8/c.bits+2)
 		return tell(h)
-	}
-	if offset == 0 {
-		w.unpack(body, open, depth, begin, end, tell)
-	}
-	if !worthRules(body, offset) {
-		// It only can hold a known value in a further encoding.
-		w.scanner.known.scan(body, true, w.redact, func(h hit) bool {
-			h.begin, h.end = h.begin+head, h.end+head
-			return mapped(h)
-		})
-		return
-	}
-	if !open {
-		after := bytes.TrimLeft(text[end:min(len(text), end+trail)], "=")
-		out = append(out, after...)
-		*buf = out
-	}
-	w.scan(out, !open, depth+1, mapped)
+	})
 }

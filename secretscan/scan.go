@@ -28,6 +28,7 @@ type sweep struct {
 // scratch is the memory for what is decoded at one depth.
 type scratch struct {
 	text  []byte
+	run   []byte
 	steps []step
 }
 
