@@ -124,7 +124,6 @@ func (o *Operator) setTerms(d *proposal.Response, r *Review, t Terms) error {
 		end := o.o.Now().Add(t.For).UTC().Truncate(time.Second)
 		d.Expires = &end
 	}
-	words := []string{d.Notes}
 	if r.Route != nil {
 		if d.Uses == 0 {
 			d.Uses = r.Route.Uses
@@ -136,8 +135,11 @@ func (o *Operator) setTerms(d *proposal.Response, r *Review, t Terms) error {
 		if d.Expires != nil {
 			r.Route.Expires = *d.Expires
 		}
-		words = append(words, "in force: "+describe(*r.Route))
+		words := []string{"in force: " + describe(*r.Route)}
+		if d.Notes != "" {
+			words = append(words, d.Notes)
+		}
+		d.Notes = proposal.Clean(strings.Join(words, "; "), maxNotes)
 	}
-	d.Notes = proposal.Clean(strings.TrimSpace(strings.Join(words, " ")), maxNotes)
 	return nil
 }

@@ -69,7 +69,8 @@ func (r *Review) fill(l live) (err error) {
 	switch rule := r.Parsed.(type) {
 	case *proposal.EgressRule:
 		r.Host = rule.Host
-		r.Route = &routes.Route{Host: rule.Host, Methods: rule.Methods, Paths: rule.Paths, Pipelock: inspection(l.table, rule.Host)}
+		r.Route = routeFor(rule)
+		r.Route.Pipelock = inspection(l.table, rule.Host)
 	case *proposal.PipelockRule:
 		r.Host = rule.Host
 		r.Route = &routes.Route{Host: rule.Host, Pipelock: inspection(l.table, rule.Host)}
@@ -79,6 +80,15 @@ func (r *Review) fill(l live) (err error) {
 	}
 	r.Unicode = unicodeName(r.Host)
 	return nil
+}
+
+// routeFor is a rule as a route. What the rule leaves out, the route does too.
+func routeFor(rule *proposal.EgressRule) *routes.Route {
+	return &routes.Route{
+		Host:    rule.Host,
+		Methods: append([]string(nil), rule.Methods...),
+		Paths:   append([]string(nil), rule.Paths...),
+	}
 }
 
 // edit applies what the review says to a routes file.
@@ -130,7 +140,7 @@ func Summary(p proposal.Proposal) string {
 	}
 	switch rule := rule.(type) {
 	case *proposal.EgressRule:
-		return describe(routes.Route{Host: rule.Host, Methods: rule.Methods, Paths: rule.Paths}) + beside(rule.Host)
+		return describe(*routeFor(rule)) + beside(rule.Host)
 	case *proposal.PipelockRule:
 		return rule.Host + beside(rule.Host)
 	case *proposal.FindingRule:

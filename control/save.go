@@ -153,7 +153,7 @@ func placeFor(front []byte, doc *yaml.Node, rendered []byte) (at int, text []byt
 	block := func(indent int, head ...string) []byte {
 		lines := head
 		for _, line := range items {
-			lines = append(lines, strings.Repeat(" ", indent)+strings.TrimPrefix(line, "  "))
+			lines = append(lines, strings.Repeat(" ", indent)+line)
 		}
 		return []byte(strings.Join(lines, newline) + newline)
 	}

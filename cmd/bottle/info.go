@@ -8,10 +8,12 @@ import (
 	"path/filepath"
 	"slices"
 	"text/tabwriter"
+	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/control"
 	"github.com/claude-bottle/claude-bottle/health"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/state"
@@ -22,6 +24,7 @@ type bottleInfo struct {
 	backend.Status
 	Health json.RawMessage `json:"health"`
 	Routes []string        `json:"routes"`
+	Grants []control.Grant `json:"grants"`
 	State  string          `json:"state_folder"`
 	Audit  string          `json:"audit_log"`
 }
@@ -45,6 +48,9 @@ func newInfo(a *app) *cobra.Command {
 		}
 		if info.Routes, err = liveHosts(cmd.Context(), bottle, dir); err != nil {
 			return err
+		}
+		if info.Grants, err = control.For(bottle, control.Options{Home: home, Slug: args[0]}).Grants(cmd.Context()); err != nil {
+			return explainChange(err)
 		}
 		if a.json {
 			return printJSON(info)
@@ -90,6 +96,9 @@ func printInfo(info bottleInfo) error {
 	}
 	for _, host := range info.Routes {
 		fmt.Fprintf(w, "route\t%s\n", host)
+	}
+	for _, g := range info.Grants {
+		fmt.Fprintf(w, "grant %s\t%s, %s\n", g.ID, g.Rule, grantLeft(g, time.Now()))
 	}
 	fmt.Fprintf(w, "folder\t%s\n", info.State)
 	fmt.Fprintf(w, "audit log\t%s\n", info.Audit)
