@@ -41,6 +41,7 @@ func newRoot() *cobra.Command {
 		newInit(a), newDoctor(a), newCleanup(a), newDemo(a),
 		newAudit(a),
 		newProposals(a), newAllow(a), newDeny(a), newRoutes(a), newRevoke(a),
+		newSupervise(a),
 		newAudit(a),
 	)
 	return root

@@ -246,11 +246,11 @@ func TestRevoke(t *testing.T) {
 	s, _ := one(t)
 	s.desk.mu.Lock()
 	b := s.desk.bottles["dev-abc12"]
-	b.Grants = []Grant{{ID: "g1", Host: "docs.example.com", Expires: noon.Add(14 * time.Minute)}, {ID: "g2", Host: "x.example", Uses: 1}}
+	b.Grants = []Grant{{ID: "g1", Host: "docs.example.com", Subject: "docs.example.com GET", Expires: noon.Add(14 * time.Minute)}, {ID: "g2", Host: "x.example", Subject: "x.example", Uses: 1, Left: 1}}
 	s.desk.bottles["dev-abc12"] = b
 	s.desk.mu.Unlock()
 	s.second()
-	s.sees(textGrants, "14m", "1 use")
+	s.sees(textGrants, "14m", "1x")
 	s.press("v") // the cursor is on a proposal
 	s.press("down", "v")
 	s.sees("REVOKE the grant of docs.example.com in dev-abc12")

@@ -147,6 +147,9 @@ func (l *list) state(b Bottle) []row {
 	if n := len(b.Problems); n > 0 {
 		add(textProblems(n, plain(b.Problems[0])))
 	}
+	if b.Note != "" {
+		add(plain(b.Note))
+	}
 	if why, ok := l.failed[b.Slug]; ok {
 		add(textCannotRead(why))
 	}
@@ -284,7 +287,7 @@ func (r row) line(width int, now time.Time, here bool) line {
 		kind := strings.TrimSuffix(plain(r.item.Kind), "-block")
 		return line{fit(mark+pad(textAge(now.Sub(r.item.Created)), 4)+slug+" "+pad(kind, 10)+" "+plain(r.item.Subject), width), as}
 	case r.grant != nil:
-		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+plain(r.grant.Host), width), as}
+		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+plain(r.grant.Subject), width), as}
 	case r.slug != "":
 		return line{fit(mark+slug+" "+r.text, width), as}
 	case r.as == heading:

@@ -37,15 +37,18 @@ func Table(w io.Writer, bottles []Bottle, now time.Time) error {
 	}
 	for _, b := range bottles {
 		for _, g := range b.Grants {
-			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plain(g.ID), plain(b.Slug), textLeft(g, now), plain(g.Host))
+			fmt.Fprintf(t, "%s\t%s\t%s\t%s\n", plain(g.ID), plain(b.Slug), textLeft(g, now), plain(g.Subject))
 		}
 	}
-	if slices.ContainsFunc(bottles, func(b Bottle) bool { return len(b.Problems) > 0 }) {
+	if slices.ContainsFunc(bottles, func(b Bottle) bool { return len(b.Problems) > 0 || b.Note != "" }) {
 		fmt.Fprintln(t)
 	}
 	for _, b := range bottles {
 		if n := len(b.Problems); n > 0 {
 			fmt.Fprintf(t, "%s: %s\n", plain(b.Slug), textProblems(n, plain(b.Problems[0])))
+		}
+		if b.Note != "" {
+			fmt.Fprintf(t, "%s: %s\n", plain(b.Slug), plain(b.Note))
 		}
 	}
 	return t.Flush()

@@ -223,11 +223,17 @@ func textAge(d time.Duration) string {
 
 // textLeft is what is left of a grant.
 func textLeft(g Grant, now time.Time) string {
+	uses := fmt.Sprintf("%dx", g.Left)
+	if g.Left < 0 {
+		uses = "?x"
+	}
 	switch {
+	case g.Ended:
+		return "ended"
 	case g.Uses > 0 && !g.Expires.IsZero():
-		return fmt.Sprintf("%dx, %s", g.Uses, textAge(g.Expires.Sub(now)))
+		return uses + " " + textAge(g.Expires.Sub(now))
 	case g.Uses > 0:
-		return count(g.Uses, "use")
+		return uses
 	case !g.Expires.IsZero():
 		return textAge(g.Expires.Sub(now))
 	}

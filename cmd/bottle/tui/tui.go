@@ -47,6 +47,8 @@ type Bottle struct {
 	Grants  []Grant
 	// Problems are files of the queue that cannot be what they should be.
 	Problems []string
+	// Note says what else is wrong, "" for nothing.
+	Note string
 }
 
 // Item is a proposal that waits for an answer.
@@ -60,12 +62,15 @@ type Item struct {
 	Deciding bool
 }
 
-// Grant is an approval in force.
+// Grant is an approval in force, or one that ended and is still listed.
 type Grant struct {
 	ID      string
 	Host    string
+	Subject string    // what is granted, in a few words; hosts in ASCII
 	Expires time.Time // zero: not by time
-	Uses    int       // what is left; 0: not counted
+	Uses    int       // granted; 0: not counted
+	Left    int       // of Uses; negative: not known
+	Ended   bool
 }
 
 // Detail is a proposal with all that is needed to judge it.
