@@ -80,7 +80,7 @@ func (r *rule) stage(req *Request, git gitKind) int {
 	switch {
 	case req.WebSocket && !r.WebSocket:
 		return 0
-	case !r.allowsMethod(req.Method):
+	case !r.allowsMethod(req.Method) && !(r.Git.Fetch && fetchesPack(req)):
 		return 1
 	case req.slashed() && !r.EncodedSlash, !r.allowsPath(req.Path):
 		return 2

@@ -47,6 +47,12 @@ func classifyPath(r Request, p canon.Path) gitKind {
 	return gitNothing
 }
 
+// fetchesPack reports whether the request is the second of a git fetch, a POST
+// that writes nothing: git: {fetch: true} allows it beside the route's methods.
+func fetchesPack(r *Request) bool {
+	return r.Method == "POST" && endsFold(strings.TrimRight(string(r.Path), "/"), "/git-upload-pack")
+}
+
 func readOnly(method string) bool {
 	return method == "GET" || method == "HEAD" || method == "OPTIONS"
 }

@@ -44,6 +44,30 @@ func TestGitFetches(t *testing.T) {
 	}
 }
 
+// A route that only reads can be fetched from, and that is the one POST.
+func TestGitFetchNeedsNoMethod(t *testing.T) {
+	parsed := mustParse(t, `
+routes:
+  - {host: reads.test, methods: [GET, HEAD], paths: [/acme], git: {fetch: true}}
+  - {host: plain.test, methods: [GET, HEAD]}
+`)
+	for line, want := range map[string]policy.Rule{
+		"GET reads.test/acme/w.git/info/refs?service=git-upload-pack": "",
+		"POST reads.test/acme/w.git/git-upload-pack":                  "",
+		"POST reads.test/acme/w.git/git%2dupload-pack/":               "",
+		"PUT reads.test/acme/w.git/git-upload-pack":                   policy.Method,
+		"POST reads.test/acme/w.git/info/refs":                        policy.Method,
+		"POST reads.test/acme/w.git/git-receive-pack":                 policy.Method,
+		"POST reads.test/acme/w/issues":                               policy.Method,
+		"POST reads.test/other/w.git/git-upload-pack":                 policy.Path,
+		"POST plain.test/acme/w.git/git-upload-pack":                  policy.Method,
+	} {
+		if _, d := parsed.Decide(ask(t, line), noon, nil); d.Rule != want || d.Allow != (want == "") {
+			t.Errorf("%s: %+v, want %q", line, d, want)
+		}
+	}
+}
+
 func TestGitWrites(t *testing.T) {
 	for _, line := range []string{
 		"GET HOST/acme/w.git/info/refs?service=git-receive-pack",

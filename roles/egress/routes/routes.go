@@ -77,6 +77,7 @@ type Auth struct {
 
 // Git says which git calls over HTTPS the route lets through.
 type Git struct {
+	// Fetch lets a whole fetch through, its POST also where Methods has none.
 	Fetch    bool `yaml:"fetch,omitempty"`
 	APIWrite bool `yaml:"api_write,omitempty"`
 }
