@@ -35,6 +35,8 @@ type Refusal struct {
 	Count uint64    `json:"count"`
 	First time.Time `json:"first"`
 	Last  time.Time `json:"last"`
+	// Named is set by Judge: the agent named it.
+	Named bool `json:"named"`
 }
 
 // Connection reports whether a connection was refused, not a request.
@@ -81,8 +83,9 @@ func Judge(refusals []Refusal, inForce, after *routes.Table, asked Asked, now ti
 		rule, passes := r.decide(after, now, spent)
 		switch {
 		case passes:
+			r.Named = asked.names(r)
 			result.Would = append(result.Would, r)
-			if !asked.names(r) {
+			if !r.Named {
 				result.Unnamed = append(result.Unnamed, r)
 			}
 		case r.Host == asked.Host:
@@ -91,6 +94,15 @@ func Judge(refusals []Refusal, inForce, after *routes.Table, asked Asked, now ti
 		}
 	}
 	return result
+}
+
+// JudgeRoute is Judge for one more route behind those in force.
+func JudgeRoute(refusals []Refusal, inForce *routes.Table, route routes.Route, asked Asked, now time.Time, spent routes.Spent) (Result, error) {
+	after, err := routes.New(append(inForce.Routes(), route))
+	if err != nil {
+		return Result{}, err
+	}
+	return Judge(refusals, inForce, after, asked, now, spent), nil
 }
 
 // decide tells whether the table lets through what was refused, and the rule

@@ -65,7 +65,7 @@ func Suggest(refusals []Refusal, inForce *routes.Table, now time.Time, spent rou
 			s.LeftOut = append(s.LeftOut, LeftOut{host, Count(open), why})
 			continue
 		}
-		rules := rulesFor(host, open)
+		rules := rulesFor(host, open, now)
 		rest := open
 		for _, route := range rules {
 			var one Suggested
@@ -109,7 +109,7 @@ func unfit(host string, all []Refusal) string {
 
 // rulesFor finds the routes for one host: one for what only reads and one for
 // what may write, of each port.
-func rulesFor(host string, refusals []Refusal) []routes.Route {
+func rulesFor(host string, refusals []Refusal, now time.Time) []routes.Route {
 	requests := make(map[place][]Refusal)
 	connections := make(map[place]bool)
 	for _, r := range refusals {
@@ -117,7 +117,7 @@ func rulesFor(host string, refusals []Refusal) []routes.Route {
 		switch {
 		case r.Connection():
 			connections[at] = true
-		case r.Method != "" && suggestible(r):
+		case r.Method != "" && at.opens(r, now):
 			requests[at] = append(requests[at], r)
 		}
 	}
@@ -136,18 +136,14 @@ func rulesFor(host string, refusals []Refusal) []routes.Route {
 	return found
 }
 
-// suggestible reports whether a plain route can open what was refused.
-func suggestible(r Refusal) bool {
-	switch r.Rule {
-	case policy.NoRoute, policy.GrantExpired, policy.Port, policy.Method, policy.Path:
-	default:
+// opens reports whether a plain route for nothing else opens what was refused.
+// One for git, WebSocket or encoded slashes is not for a program to suggest.
+func (at place) opens(r Refusal, now time.Time) bool {
+	if r.WebSocket || r.Rule == policy.GitWrite {
 		return false
 	}
-	if r.WebSocket || r.Method == "TRACE" {
-		return false
-	}
-	_, err := canon.ParsePath(r.Path)
-	return err == nil
+	_, rest := cover(at.route([]string{r.Method}, []string{r.Path}), []Refusal{r}, now)
+	return len(rest) == 0
 }
 
 // routes are those for the requests refused at one place. What writes gets a
