@@ -198,12 +198,13 @@ func TestDefaultBottleReachesNothing(t *testing.T) {
 func TestOwnRoutesComeFirstAndAddToPresets(t *testing.T) {
 	s := newSetting(t, map[string]string{"home/bottles/a.md": `---
 egress:
-  presets: [debian, npm, npm]
+  presets: [debian, npm, npm, openai]
   routes:
     - {host: first.example}
     - {host: REGISTRY.npmjs.org., methods: [PUT]}
     - {host: registry.npmjs.org, paths: [/left-pad], pipelock: inspect}
     - {host: deb.debian.org, auth: {token_ref: TOKEN}}
+    - {host: api.openai.com, paths: [/v1/files]}
 ---
 `})
 	s.shell["TOKEN"] = "planted-token"
@@ -219,8 +220,10 @@ egress:
 		"first.example [443] [] [] inspect",
 		"registry.npmjs.org [443] [PUT] [] passthrough",
 		"registry.npmjs.org [443] [GET HEAD] [/left-pad] inspect",
-		"deb.debian.org [443] [GET HEAD] [] passthrough", // no credential over port 80
-		"security.debian.org [80 443] [GET HEAD] [] passthrough",
+		"deb.debian.org [443] [GET HEAD] [/debian /debian-security /debian-debug] passthrough", // no credential over port 80
+		"api.openai.com [443] [POST] [/v1/files] passthrough",                                  // once for each of the preset's
+		"api.openai.com [443] [GET HEAD] [/v1/files] passthrough",
+		"security.debian.org [80 443] [GET HEAD] [/debian-security] passthrough",
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))

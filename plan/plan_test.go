@@ -19,6 +19,7 @@ import (
 	"golang.org/x/crypto/ssh"
 
 	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/preset"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	gitgate "github.com/claude-bottle/claude-bottle/roles/gitgate/config"
 	"github.com/claude-bottle/claude-bottle/state"
@@ -161,11 +162,22 @@ git-gate:
 		t.Fatal(err)
 	}
 	byHost := map[string]routes.Route{}
+	var model []routes.Route
 	for _, r := range table.Routes() {
 		byHost[r.Host] = r
+		if r.Host == "api.anthropic.com" {
+			model = append(model, r)
+		}
 	}
-	if r := byHost["api.anthropic.com"]; len(byHost) != 4 || r.Auth.TokenEnv != "EGRESS_TOKEN_2" || !slices.Equal(r.Paths, []string{"/v1", "/api"}) || r.Pipelock != "passthrough" {
-		t.Errorf("a credential on a preset's host should change nothing else: %+v", r)
+	provider, err := preset.Lookup("anthropic")
+	if err != nil || len(byHost) != 4 || len(model) != len(provider.Routes) {
+		t.Fatalf("%d hosts, %d routes to the model: %v", len(byHost), len(model), err)
+	}
+	for i, want := range provider.Routes {
+		got := model[i]
+		if got.Auth == nil || got.Auth.TokenEnv != "EGRESS_TOKEN_2" || !slices.Equal(got.Methods, want.Methods) || !slices.Equal(got.Paths, want.Paths) || got.Pipelock != want.Pipelock {
+			t.Errorf("a credential on a preset's host should change nothing else: %+v, want %+v", got, want)
+		}
 	}
 	if a, b := byHost["api.example.com"], byHost["other.example.com"]; a.Auth.TokenEnv != "EGRESS_TOKEN_1" || b.Auth.TokenEnv != "EGRESS_TOKEN_1" {
 		t.Errorf("one host variable should be one token: %+v %+v", a, b)

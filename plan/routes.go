@@ -2,6 +2,8 @@ package plan
 
 import (
 	"fmt"
+	"reflect"
+	"slices"
 
 	"github.com/claude-bottle/claude-bottle/manifest"
 	"github.com/claude-bottle/claude-bottle/preset"
@@ -14,17 +16,13 @@ import (
 // that {host, auth} adds a credential and opens nothing more.
 func expandRoutes(bottle *manifest.Bottle, credentials *credentials) (*routes.Table, error) {
 	var presets []routes.Route
-	seen := make(map[string]bool)
-	for _, name := range bottle.Presets {
+	for i, name := range bottle.Presets {
 		p, err := preset.Lookup(name)
 		if err != nil {
 			return nil, err
 		}
-		for _, r := range p.Routes {
-			if key := hostKey(r.Host); !seen[key] {
-				seen[key] = true
-				presets = append(presets, r)
-			}
+		if !slices.Contains(bottle.Presets[:i], name) {
+			presets = append(presets, p.Routes...)
 		}
 	}
 	own := make(map[string]bool)
@@ -35,14 +33,8 @@ func expandRoutes(bottle *manifest.Bottle, credentials *credentials) (*routes.Ta
 		if r.Auth != nil {
 			tokenEnv = credentials.name(r.Auth.TokenRef, r.Where)
 		}
-		rendered := r.Rendered(tokenEnv)
-		for _, p := range presets {
-			if hostKey(p.Host) == hostKey(r.Host) {
-				rendered = inherit(rendered, p)
-			}
-		}
 		own[hostKey(r.Host)] = true
-		all = append(all, rendered)
+		all = append(all, complete(r.Rendered(tokenEnv), presets)...)
 	}
 	for _, r := range presets {
 		if !own[hostKey(r.Host)] {
@@ -54,6 +46,25 @@ func expandRoutes(bottle *manifest.Bottle, credentials *credentials) (*routes.Ta
 		return nil, fmt.Errorf("bottle %s: %w", bottle.Name, err)
 	}
 	return table, nil
+}
+
+// complete returns the bottle's route once for each preset's route to its host,
+// with what it leaves out taken from that.
+func complete(r routes.Route, presets []routes.Route) []routes.Route {
+	var all []routes.Route
+	for _, p := range presets {
+		if hostKey(p.Host) != hostKey(r.Host) {
+			continue
+		}
+		filled := inherit(r, p)
+		if !slices.ContainsFunc(all, func(other routes.Route) bool { return reflect.DeepEqual(other, filled) }) {
+			all = append(all, filled)
+		}
+	}
+	if all == nil {
+		return []routes.Route{r}
+	}
+	return all
 }
 
 // inherit takes what r leaves out from the preset's route.
