@@ -131,6 +131,8 @@ const (
 	// looseEntropy is the least entropy, in bits a character, of a secret that
 	// matches loosely.
 	looseEntropy = 3.0
+	// longSecret is the length from which on it is enough.
+	longSecret = 28
 	// minPrefix is the length of the shortest literal beginning that is rare
 	// enough in other text.
 	minPrefix = 3

@@ -194,13 +194,13 @@ func (m *matcher) form(re *regexp.Regexp, window []byte, from, last int, loose b
 			continue // what follows will be judged with it
 		}
 		*done = end
-		h, ok := m.judge(window, groups, from, loose)
+		h, ok := m.judge(window, groups, from, loose || m.rule.strict)
 		switch {
-		case !ok:
+		case !ok, (loose || m.rule.strict) && !m.strictly(h):
 			continue
 		case !loose:
 			m.hits = append(m.hits, h)
-		case !m.strictly(h) || slices.ContainsFunc(m.hits, func(before hit) bool { return h.begin < before.end && before.begin < h.end }):
+		case slices.ContainsFunc(m.hits, func(before hit) bool { return h.begin < before.end && before.begin < h.end }):
 			continue
 		}
 		if !m.tell(h) {
@@ -213,7 +213,7 @@ func (m *matcher) form(re *regexp.Regexp, window []byte, from, last int, loose b
 
 // strictly judges a hit of the loose form.
 func (m *matcher) strictly(h hit) bool {
-	if m.rule.leads {
+	if m.rule.drawn {
 		return looksRandom([]byte(h.secret)) && assigned(m.text, h.begin)
 	}
 	if m.rule.alnumHead && (h.begin > 0 && fold[m.text[h.begin-1]] != 0 || h.end < len(m.text) && fold[m.text[h.end]] != 0) {
@@ -265,9 +265,9 @@ func isName(c byte) bool { return fold[c] != 0 || c == '_' || c == '.' || c == '
 func isValue(c byte) bool { return isName(c) || c == '=' || c == '+' || c == '/' }
 
 // judge applies to a match what gitleaks does: the group, entropy and
-// allowlists. Loosely, other conditions stand in for some entropy, which
-// hexadecimal digits have too little of, and for short stop words, which stand
-// in what is drawn as well.
+// allowlists. Loosely, when the secret is long, other conditions stand in for
+// some entropy, which hexadecimal digits have too little of, and for short stop
+// words, which stand in what is drawn as well.
 func (m *matcher) judge(window []byte, groups []int, from int, loose bool) (hit, bool) {
 	match := strings.Trim(string(window[groups[0]:groups[1]]), "\n")
 	begin, end := groups[0], groups[1]
@@ -285,7 +285,8 @@ func (m *matcher) judge(window []byte, groups []int, from int, loose bool) (hit,
 		}
 	}
 	least := m.rule.entropy
-	if loose {
+	relaxed := loose && len(secret) >= longSecret
+	if relaxed {
 		least = min(least, looseEntropy)
 	}
 	if least != 0 && entropy(secret) <= least {
@@ -294,7 +295,7 @@ func (m *matcher) judge(window []byte, groups []int, from int, loose bool) (hit,
 	line := func() string { return lineAround(m.text, from+groups[0], from+groups[1]) }
 	for _, lists := range [][]*allowlist{m.rules.global, m.rule.allow} {
 		for _, list := range lists {
-			if list.allows(secret, match, line, loose) {
+			if list.allows(secret, match, line, relaxed) {
 				return hit{}, false
 			}
 		}

@@ -41,6 +41,9 @@ type rule struct {
 	// word.
 	leads bool
 
+	// strict: all matches are judged as those of the loose form; drawn: and must
+	// look random, as those of rules with a name must.
+	strict, drawn bool
 	// alnumHead: matches begin with letters and digits alone, which stand in
 	// longer words and encoded text by chance.
 	alnumHead bool
@@ -57,17 +60,22 @@ type rule struct {
 type source struct {
 	Allowlist  *allowSource
 	Allowlists []*allowSource
-	Rules      []struct {
-		ID          string
-		Regex       string
-		Path        string
-		Entropy     float64
-		SecretGroup int `toml:"secretGroup"`
-		Keywords    []string
-		SkipReport  bool `toml:"skipReport"`
-		Allowlist   *allowSource
-		Allowlists  []*allowSource
-	}
+	Rules      []ruleSource
+}
+
+// ruleSource is a rule as gitleaks' configuration has it.
+type ruleSource struct {
+	ID          string
+	Regex       string
+	Path        string
+	Entropy     float64
+	SecretGroup int `toml:"secretGroup"`
+	Keywords    []string
+	SkipReport  bool `toml:"skipReport"`
+	Allowlist   *allowSource
+	Allowlists  []*allowSource
+
+	drawn bool // of ownRules: the secret must look random
 }
 
 // lettersOnly is an allowlist expression that automaton can stand in for.
@@ -90,7 +98,8 @@ func loadRules() (*rules, error) {
 	}
 	var list []string
 	numbers := make(map[string]int)
-	for _, r := range from.Rules {
+	for i, r := range slices.Concat(from.Rules, ownRules) {
+		own := i >= len(from.Rules)
 		if r.Regex == "" || r.Path != "" || r.SkipReport {
 			continue
 		}
@@ -101,6 +110,7 @@ func loadRules() (*rules, error) {
 		for _, allow := range slices.Concat(r.Allowlists, []*allowSource{r.Allowlist}) {
 			made.lettersAllowed = made.lettersAllowed || allow != nil && allow.alone() && slices.Contains(allow.Regexes, lettersOnly)
 		}
+		made.strict, made.drawn = own, r.drawn
 		made.leads = strings.Contains(r.Regex, leadingName)
 		parsed, err := syntax.Parse(r.Regex, syntax.Perl)
 		if err != nil {
@@ -109,10 +119,12 @@ func loadRules() (*rules, error) {
 		expression := r.Regex
 		loose, both := loosen(parsed, made.leads)
 		begins := heads(withoutLead(parsed))
-		if loose != nil && (begins != nil || made.leads) {
+		if own {
+			made.alnumHead, made.fixed = alnumPrefix(parsed), true
+		} else if loose != nil && (begins != nil || made.leads) {
 			expression = both.String()
 			made.loose = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(loose.String()) })
-			made.alnumHead, made.fixed = !made.leads && alnumPrefix(loose), !varies(loose)
+			made.alnumHead, made.fixed, made.drawn = !made.leads && alnumPrefix(loose), !varies(loose), made.leads
 		}
 		made.machine = sync.OnceValue(func() *automaton { return mustAutomaton(expression) })
 		made.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
