@@ -6,31 +6,22 @@ import (
 )
 
 // RemovedAction is the action of the operator's record that a bottle's chain
-// was removed, and StartAction that of the record that a new one begins.
-const (
-	RemovedAction = "cleanup"
-	StartAction   = "start"
-)
+// was removed: a bottle that has the slug later begins a new one.
+const RemovedAction = "cleanup"
 
 // Heads are the heads of a bottle's chain that the operator's chain, which the
-// report is of, remembers. A chain that began anew under the same slug has
-// those since then; removed tells that the operator removed it.
+// report is of, remembers; removed tells that the operator removed it since.
 func (r Report) Heads(slug string) (heads []Head, removed bool) {
 	for _, a := range r.Anchors {
-		if !a.Bundle || a.Slug != slug {
-			continue
-		}
-		switch a.Action {
-		case StartAction:
-			if a.Head.Seq == 0 {
-				heads, removed = nil, false
+		switch {
+		case !a.Bundle || a.Slug != slug:
+		case a.Action == RemovedAction:
+			heads, removed = nil, true
+		default:
+			removed = false
+			if a.Head.Seq > 0 {
+				heads = append(heads, a.Head)
 			}
-		case RemovedAction:
-			removed = true
-			continue
-		}
-		if a.Head.Seq > 0 {
-			heads = append(heads, a.Head)
 		}
 	}
 	return heads, removed

@@ -44,7 +44,7 @@ func newCleanup(a *app) *cobra.Command {
 		}
 		var failed []error
 		for _, o := range found {
-			if err := o.remove(cmd.Context()); err != nil {
+			if err := a.remove(cmd.Context(), o); err != nil {
 				failed = append(failed, fmt.Errorf("%s %s: %w", o.Kind, o.Name, err))
 			}
 		}

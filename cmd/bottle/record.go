@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"os"
 	"time"
@@ -24,7 +25,7 @@ func recordStart(home state.Home, p *plan.Plan) error {
 	options := audit.Options{Slug: p.Slug, OnHead: func(seq uint64, hash string) {
 		p.OperatorHead = audit.Head{Seq: seq, Hash: hash}.String()
 	}}
-	return audit.AppendOnce(home.OperatorLog(), options, record(audit.StartAction, detail))
+	return audit.AppendOnce(home.OperatorLog(), options, record("start", detail))
 }
 
 // recordEnd writes into the operator's log that a bottle ended, with the head
@@ -37,10 +38,19 @@ func recordEnd(kept *anchors, code int) error {
 		expireProposals(p))
 }
 
-// recordRemoved writes into the operator's log that the state of a bottle,
-// with its audit chain, is about to be removed.
-func recordRemoved(home state.Home, slug string) error {
-	return audit.AppendOnce(home.OperatorLog(), audit.Options{Slug: slug}, record(audit.RemovedAction, nil))
+// remove removes what a bottle left behind; that its audit log went with it is
+// written into the operator's log.
+func (a *app) remove(ctx context.Context, o orphan) error {
+	home, err := a.dir()
+	if err != nil {
+		return err
+	}
+	existed := home.Exists(o.Slug)
+	err = o.remove(ctx)
+	if existed && !home.Exists(o.Slug) {
+		err = errors.Join(err, audit.AppendOnce(home.OperatorLog(), audit.Options{Slug: o.Slug}, record(audit.RemovedAction, nil)))
+	}
+	return err
 }
 
 func record(action string, detail map[string]any) audit.Record {

@@ -74,7 +74,7 @@ func printChecked(c checkedChain) {
 	}
 }
 
-const whyGone = "the log is gone with its folder, and no cleanup is recorded"
+const whyGone = "the log is gone with its folder, and no \"bottle cleanup\" is recorded"
 
 // printSuggestion prints YAML for a bottle file; all else in it are comments.
 func printSuggestion(s replay.Suggestion, refused uint64) {
