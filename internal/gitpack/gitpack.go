@@ -5,6 +5,7 @@
 package gitpack
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha1"
 	"crypto/sha256"
@@ -142,8 +143,8 @@ type Visitor interface {
 	// returns.
 	Object(n int, id ID, t Type, data []byte) error
 	// Blob is a blob of size bytes that is too large to be held. It may
-	// return before the end of content, and read it again from its beginning.
-	Blob(n int, size int64, content io.Reader, again func() (io.Reader, error)) error
+	// return before the end of content.
+	Blob(n int, size int64, content io.Reader) error
 }
 
 // heldBlob is the size from which on a blob is shown as a stream.
@@ -244,13 +245,25 @@ func (p *Pack) Get(id ID) (Type, []byte, error) {
 	return p.entries[n].final, data, err
 }
 
+// Open returns the content of the n-th entry. What is no delta is not held.
+func (p *Pack) Open(n int) (io.Reader, error) {
+	e := p.entries[n]
+	if e.stored >= offsetDelta {
+		_, data, err := p.Get(e.id)
+		return bytes.NewReader(data), err
+	}
+	content, err := p.open(int32(n))
+	if err != nil {
+		return nil, err
+	}
+	return io.LimitReader(content, e.size), nil
+}
+
 // nobody is the Visitor of packs that are only looked up in.
 type nobody struct{}
 
 func (nobody) Object(int, ID, Type, []byte) error { return nil }
-func (nobody) Blob(int, int64, io.Reader, func() (io.Reader, error)) error {
-	return nil
-}
+func (nobody) Blob(int, int64, io.Reader) error   { return nil }
 
 // patient ends a read when ctx ended.
 type patient struct {

@@ -35,33 +35,29 @@ type reading struct {
 	first, next []int32
 }
 
-// position is where in the pack the next byte is read. It gives single bytes,
-// so that inflating stops exactly where the compressed bytes end.
+// position is where in the pack the next byte is read. Inflating stops exactly
+// where the compressed bytes end: it takes them one by one from the buffer.
 type position struct {
-	*bufio.Reader
-	offset int64
+	buffered *bufio.Reader
+	section  *io.SectionReader
 }
 
-func (p *position) ReadByte() (byte, error) {
-	b, err := p.Reader.ReadByte()
-	if err == nil {
-		p.offset++
-	}
-	return b, err
+func newPosition(file io.ReaderAt, size int64) *position {
+	section := io.NewSectionReader(file, 0, size)
+	return &position{bufio.NewReaderSize(section, 64<<10), section}
 }
 
-func (p *position) Read(b []byte) (int, error) {
-	n, err := p.Reader.Read(b)
-	p.offset += int64(n)
-	return n, err
+func (p *position) offset() int64 {
+	taken, _ := p.section.Seek(0, io.SeekCurrent) // never fails
+	return taken - int64(p.buffered.Buffered())
 }
 
 // scan reads the entries one after the other and shows those that are no
 // deltas.
 func (r *reading) scan() error {
-	r.at = &position{Reader: bufio.NewReaderSize(io.NewSectionReader(r.file, 0, r.size), 64<<10)}
+	r.at = newPosition(r.file, r.size)
 	var header [headerSize]byte
-	if _, err := io.ReadFull(r.at, header[:]); err != nil {
+	if _, err := io.ReadFull(r.at.buffered, header[:]); err != nil {
 		return errors.New("the pack is cut short")
 	}
 	if string(header[:4]) != "PACK" || binary.BigEndian.Uint32(header[4:]) != version {
@@ -84,18 +80,18 @@ func (r *reading) scan() error {
 			return fmt.Errorf("pack: object %d of %d: %w", n+1, count, unexpected(err))
 		}
 	}
-	if r.at.offset != r.size {
-		return fmt.Errorf("pack: %d bytes stand behind its last object", r.size-r.at.offset)
+	if r.at.offset() != r.size {
+		return fmt.Errorf("pack: %d bytes stand behind its last object", r.size-r.at.offset())
 	}
 	return nil
 }
 
 func (r *reading) scanEntry(n int32) error {
-	e := entry{offset: r.at.offset, base: -1}
+	e := entry{offset: r.at.offset(), base: -1}
 	if err := r.entryHeader(&e); err != nil {
 		return err
 	}
-	e.data = r.at.offset
+	e.data = r.at.offset()
 	if e.size > r.limits.ObjectSize {
 		return fmt.Errorf("%w: it has %d bytes, at most %d are read", ErrLimit, e.size, r.limits.ObjectSize)
 	}
@@ -130,13 +126,13 @@ func (r *reading) scanEntry(n int32) error {
 
 // entryHeader reads type, size and, of a delta, its base.
 func (r *reading) entryHeader(e *entry) error {
-	b, err := r.at.ReadByte()
+	b, err := r.at.buffered.ReadByte()
 	if err != nil {
 		return err
 	}
 	e.stored, e.size = Type(b>>4&7), int64(b&15)
 	for shift := 4; b&0x80 != 0; shift += 7 {
-		if b, err = r.at.ReadByte(); err != nil {
+		if b, err = r.at.buffered.ReadByte(); err != nil {
 			return err
 		}
 		if shift > 53 || b == 0 {
@@ -151,7 +147,7 @@ func (r *reading) entryHeader(e *entry) error {
 		return r.offsetBase(e)
 	case referenceDelta:
 		id := make([]byte, r.format.Size())
-		if _, err := io.ReadFull(r.at, id); err != nil {
+		if _, err := io.ReadFull(r.at.buffered, id); err != nil {
 			return err
 		}
 		n := int32(len(r.entries))
@@ -162,13 +158,13 @@ func (r *reading) entryHeader(e *entry) error {
 }
 
 func (r *reading) offsetBase(e *entry) error {
-	b, err := r.at.ReadByte()
+	b, err := r.at.buffered.ReadByte()
 	if err != nil {
 		return err
 	}
 	back := int64(b & 0x7f)
 	for b&0x80 != 0 {
-		if b, err = r.at.ReadByte(); err != nil {
+		if b, err = r.at.buffered.ReadByte(); err != nil {
 			return err
 		}
 		if back >= 1<<48 {
@@ -220,11 +216,7 @@ func (r *reading) scanStream(n int32, size int64) error {
 	sum := r.header(Blob, size)
 	content := io.TeeReader(&patient{r.ctx, io.LimitReader(r.zlib, size)}, sum)
 	counted := &counter{r: content}
-	again := func() (io.Reader, error) {
-		whole, err := r.open(n)
-		return &patient{r.ctx, io.LimitReader(whole, size)}, err
-	}
-	if err := r.visit.Blob(int(n), size, counted, again); err != nil {
+	if err := r.visit.Blob(int(n), size, counted); err != nil {
 		return err
 	}
 	if _, err := io.Copy(io.Discard, counted); err != nil {
@@ -276,10 +268,10 @@ func (r *reading) account(size int64) error {
 // restart begins to inflate at the current position.
 func (r *reading) restart() (err error) {
 	if r.zlib == nil {
-		r.zlib, err = zlib.NewReader(r.at)
+		r.zlib, err = zlib.NewReader(r.at.buffered)
 		return err
 	}
-	return r.zlib.(zlib.Resetter).Reset(r.at, nil)
+	return r.zlib.(zlib.Resetter).Reset(r.at.buffered, nil)
 }
 
 // inflatedWhole checks that nothing follows and that the checksum is right.

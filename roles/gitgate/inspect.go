@@ -2,10 +2,14 @@ package gitgate
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"io"
-	"strings"
+	"maps"
+	"runtime"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
 
 	"github.com/claude-bottle/claude-bottle/internal/gitpack"
 	"github.com/claude-bottle/claude-bottle/secretscan"
@@ -19,14 +23,22 @@ const (
 )
 
 // inspector scans every object of a push. It reads nothing that the push says
-// about scanning.
+// about scanning. While the pack is read other goroutines scan and count; finish
+// then names the first secrets.
 type inspector struct {
-	format gitpack.Format
-	found  []found
-	// named and all are the fingerprints in found, and of whatever was found.
-	named, all map[string]bool
-	// naming stops at what is neither cleared nor named; counting never does.
-	naming, counting *secretscan.Scanner
+	scanner *secretscan.Scanner
+	format  gitpack.Format
+	scope   string
+	cleared func(secretscan.Finding) bool
+	found   []found
+	named   map[string]bool // fingerprints in found
+
+	counting errgroup.Group
+	streamed map[int]bool // entries that are not held
+	mu       sync.Mutex
+	// all has, for the fingerprint of each secret, the first entry it stands in.
+	all   map[string]int
+	cause any // what a goroutine panicked with
 }
 
 // found is a secret in a push.
@@ -40,185 +52,207 @@ type found struct {
 	what   string
 }
 
+// outside stands for an entry where something is not in the pack.
+const outside = -1
+
 // newInspector scans for one repository; cleared knows the findings that the
 // operator let pass.
-func newInspector(scanner *secretscan.Scanner, repository string, cleared func(secretscan.Finding) bool) *inspector {
-	i := &inspector{named: make(map[string]bool), all: make(map[string]bool)}
-	i.naming = scanner.For("git/"+repository, func(f secretscan.Finding) bool {
-		return i.named[f.Fingerprint] || cleared(f)
-	})
-	i.counting = scanner.For("git/"+repository, func(f secretscan.Finding) bool {
-		if !cleared(f) && len(i.all) < maxCounted {
-			i.all[f.Fingerprint] = true
-		}
-		return true
-	})
+func newInspector(scanner *secretscan.Scanner, format gitpack.Format, repository string, cleared func(secretscan.Finding) bool) *inspector {
+	i := &inspector{
+		scanner: scanner, format: format, scope: "git/" + repository, cleared: cleared,
+		named: make(map[string]bool), streamed: make(map[int]bool), all: make(map[string]int),
+	}
+	i.counting.SetLimit(runtime.GOMAXPROCS(0))
 	return i
 }
 
 // unnamed is how many different secrets were found beside those in found.
 func (i *inspector) unnamed() int { return len(i.all) - len(i.found) }
 
-// text scans what is held, counts the different secrets and notes the first.
-func (i *inspector) text(object int, what string, data []byte) {
-	before := len(i.all)
-	i.counting.Bytes(what, data)
-	for len(i.all) > before && len(i.found) < maxFindings {
-		f := i.naming.Bytes(what, data)
-		if f == nil {
-			return
+// counter passes over whatever it finds in an entry and counts it.
+func (i *inspector) counter(n int) *secretscan.Scanner {
+	return i.scanner.For(i.scope, func(f secretscan.Finding) bool {
+		i.mu.Lock()
+		defer i.mu.Unlock()
+		first, known := i.all[f.Fingerprint]
+		switch {
+		case i.cleared(f):
+		case known:
+			i.all[f.Fingerprint] = min(first, n)
+		case len(i.all) < maxCounted:
+			i.all[f.Fingerprint] = n
 		}
-		i.note(object, what, f)
-	}
+		return true
+	})
 }
 
-func (i *inspector) note(object int, what string, f *secretscan.Finding) {
-	i.named[f.Fingerprint] = true
-	i.found = append(i.found, found{rule: f.Rule, fingerprint: f.Fingerprint, line: f.Line, object: object, what: what})
+// aside scans what is not in the pack.
+func (i *inspector) aside(what string, text []byte) {
+	i.counter(outside).Bytes(what, text)
+	i.name(outside, what, text)
 }
 
 // Object implements gitpack.Visitor.
 func (i *inspector) Object(n int, _ gitpack.ID, t gitpack.Type, data []byte) error {
-	switch t {
-	case gitpack.Tree:
-		entries, err := i.format.TreeEntries(data)
-		if err != nil {
-			return err
-		}
-		i.text(n, "a file name", names(entries))
-	case gitpack.Commit:
-		if _, _, err := i.format.CommitLinks(data); err != nil {
-			return err
-		}
-		i.headed(n, "the author or header", "the message", data)
-	case gitpack.Tag:
-		if _, err := i.format.TagLink(data); err != nil {
-			return err
-		}
-		i.headed(n, "the tagger or header", "the message", data)
-	case gitpack.Blob:
-		i.text(n, "", data)
-	default:
-		return errors.New("an object of no known type")
+	text, err := i.text(t, data)
+	if err != nil {
+		return err
 	}
+	text = bytes.Clone(text)
+	i.counting.Go(func() error {
+		defer func() {
+			if cause := recover(); cause != nil {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				i.cause = cause
+			}
+		}()
+		i.counter(n).Bytes("", text)
+		return nil
+	})
 	return nil
-}
-
-// headed scans a header and the text after its empty line: together, so that
-// nothing is hidden at the border, but told apart in the finding.
-func (i *inspector) headed(n int, header, message string, data []byte) {
-	before := len(i.found)
-	i.text(n, header, data)
-	end := bytes.Index(data, []byte("\n\n"))
-	if end < 0 {
-		return
-	}
-	headerLines := bytes.Count(data[:end], []byte("\n")) + 2
-	for k := before; k < len(i.found); k++ {
-		if f := &i.found[k]; f.line > headerLines {
-			f.line -= headerLines
-			f.what = message
-		}
-	}
 }
 
 // Blob implements gitpack.Visitor.
-func (i *inspector) Blob(n int, _ int64, content io.Reader, again func() (io.Reader, error)) error {
-	before := len(i.all)
-	if _, err := io.Copy(io.Discard, i.counting.Reader("", content)); err != nil {
-		return err
-	}
-	for len(i.all) > before && len(i.found) < maxFindings {
-		content, err := again()
-		if err != nil {
-			return err
-		}
-		_, err = io.Copy(io.Discard, i.naming.Reader("", content))
-		finding, ok := errors.AsType[*secretscan.Finding](err)
-		if !ok {
-			return err
-		}
-		i.note(n, "", finding)
-	}
-	return nil
+func (i *inspector) Blob(n int, _ int64, content io.Reader) error {
+	i.streamed[n] = true
+	_, err := io.Copy(io.Discard, i.counter(n).Reader("", content))
+	return err
 }
 
-// names joins what in a tree is free to be chosen: names, and the commits of
-// submodules, which nobody looks up.
-func names(entries []gitpack.TreeEntry) []byte {
+// wait returns when all that was shown is counted. It panics with what a
+// goroutine panicked with.
+func (i *inspector) wait() {
+	_ = i.counting.Wait() // they return none
+	if i.cause != nil {
+		panic(i.cause)
+	}
+}
+
+// text is what of an object is scanned. Objects that are damaged are errors.
+func (i *inspector) text(t gitpack.Type, data []byte) ([]byte, error) {
+	switch t {
+	case gitpack.Tree:
+		entries, err := i.format.TreeEntries(data)
+		return chosen(entries), err
+	case gitpack.Commit:
+		_, _, err := i.format.CommitLinks(data)
+		return data, err
+	case gitpack.Tag:
+		_, err := i.format.TagLink(data)
+		return data, err
+	case gitpack.Blob:
+		return data, nil
+	}
+	return nil, errors.New("an object of no known type")
+}
+
+// chosen joins what in a tree is free to be chosen: names, and the ids, since
+// nobody need have an object of that id.
+func chosen(entries []gitpack.TreeEntry) []byte {
 	var text bytes.Buffer
 	for _, e := range entries {
 		text.WriteString(e.Name)
 		text.WriteByte('\n')
 	}
 	for _, e := range entries {
-		if e.Mode == gitpack.ModeSubmodule {
-			text.WriteString(string(e.ID))
-			text.WriteByte('\n')
-		}
+		text.WriteString(string(e.ID))
 	}
 	return text.Bytes()
 }
 
-// locate finds, for blobs and trees of the pack, a path and the oldest commit
-// of the pack that holds them.
-func locate(ctx context.Context, pack *gitpack.Pack, format gitpack.Format, wanted map[gitpack.ID]bool) map[gitpack.ID]place {
-	l := &locator{pack: pack, format: format, wanted: wanted, found: make(map[gitpack.ID]place), seen: make(map[gitpack.ID]bool)}
-	for n := pack.Len() - 1; n >= 0 && len(l.found) < len(wanted) && ctx.Err() == nil; n-- { // git writes the newest first
-		id, t := pack.At(n)
-		if t != gitpack.Commit {
+// finish waits until all is counted and finds where in the pack the first
+// secrets stand.
+func (i *inspector) finish(pack *gitpack.Pack) error {
+	i.wait()
+	entries := slices.Compact(slices.Sorted(maps.Values(i.all)))
+	for _, n := range entries {
+		if n == outside || len(i.found) == maxFindings {
 			continue
 		}
-		_, data, err := pack.Get(id)
-		if err != nil {
-			continue
-		}
-		if tree, _, err := format.CommitLinks(data); err == nil {
-			l.walk(tree, nil, id)
+		if err := i.nameIn(pack, n); err != nil {
+			return err
 		}
 	}
-	return l.found
+	return nil
 }
 
-// place is where an object stands.
-type place struct {
-	path   string // empty for the root
-	commit gitpack.ID
-}
-
-type locator struct {
-	pack         *gitpack.Pack
-	format       gitpack.Format
-	wanted, seen map[gitpack.ID]bool
-	found        map[gitpack.ID]place
-}
-
-func (l *locator) walk(tree gitpack.ID, path []string, commit gitpack.ID) {
-	l.note(tree, path, commit)
-	if l.seen[tree] || len(path) > maxTreeDepth {
-		return
+func (i *inspector) nameIn(pack *gitpack.Pack, n int) error {
+	if i.streamed[n] {
+		return i.nameStreamed(pack, n)
 	}
-	l.seen[tree] = true
-	t, data, err := l.pack.Get(tree)
-	if err != nil || t != gitpack.Tree {
-		return // the upstream has it, and what is in it
-	}
-	entries, err := l.format.TreeEntries(data)
+	id, t := pack.At(n)
+	_, data, err := pack.Get(id)
 	if err != nil {
+		return err
+	}
+	text, err := i.text(t, data)
+	if err != nil {
+		return err
+	}
+	switch t {
+	case gitpack.Commit:
+		i.nameHeaded(n, "the author or header", text)
+	case gitpack.Tag:
+		i.nameHeaded(n, "the tagger or header", text)
+	default:
+		i.name(n, "", text)
+	}
+	return nil
+}
+
+// name notes each secret in a text that is neither cleared nor named.
+func (i *inspector) name(n int, what string, text []byte) {
+	for len(i.found) < maxFindings {
+		f := i.naming().Bytes(what, text)
+		if f == nil {
+			return
+		}
+		i.note(n, what, f)
+	}
+}
+
+func (i *inspector) nameStreamed(pack *gitpack.Pack, n int) error {
+	for len(i.found) < maxFindings {
+		content, err := pack.Open(n)
+		if err != nil {
+			return err
+		}
+		_, err = io.Copy(io.Discard, i.naming().Reader("", content))
+		f, ok := errors.AsType[*secretscan.Finding](err)
+		if !ok {
+			return err
+		}
+		i.note(n, "", f)
+	}
+	return nil
+}
+
+// nameHeaded tells a header from the message after its empty line. They are
+// scanned together, so that nothing is hidden at the border.
+func (i *inspector) nameHeaded(n int, header string, text []byte) {
+	before := len(i.found)
+	i.name(n, header, text)
+	end := bytes.Index(text, []byte("\n\n"))
+	if end < 0 {
 		return
 	}
-	for _, e := range entries {
-		inside := append(path[:len(path):len(path)], e.Name)
-		if e.Mode == gitpack.ModeTree {
-			l.walk(e.ID, inside, commit)
-		} else {
-			l.note(e.ID, inside, commit)
+	headerLines := bytes.Count(text[:end], []byte("\n")) + 2
+	for k := before; k < len(i.found); k++ {
+		if f := &i.found[k]; f.line > headerLines {
+			f.line -= headerLines
+			f.what = "the message"
 		}
 	}
 }
 
-func (l *locator) note(id gitpack.ID, path []string, commit gitpack.ID) {
-	if _, known := l.found[id]; l.wanted[id] && !known {
-		l.found[id] = place{strings.Join(path, "/"), commit}
-	}
+func (i *inspector) naming() *secretscan.Scanner {
+	return i.scanner.For(i.scope, func(f secretscan.Finding) bool {
+		return i.named[f.Fingerprint] || i.cleared(f)
+	})
+}
+
+func (i *inspector) note(n int, what string, f *secretscan.Finding) {
+	i.named[f.Fingerprint] = true
+	i.found = append(i.found, found{rule: f.Rule, fingerprint: f.Fingerprint, line: f.Line, object: n, what: what})
 }

@@ -70,15 +70,14 @@ func (p *push) guarded(ctx context.Context, look func(context.Context) ([]refusa
 // inspect judges by the push alone: its names, its pack, what is in it.
 func (p *push) inspect(ctx context.Context) ([]refusal, []question) {
 	p.cleared = p.approvals.inForce()
-	inspector := newInspector(p.scanner, p.repo.name, p.clears)
-	inspector.format = p.request.format
+	inspector := newInspector(p.scanner, p.request.format, p.repo.name, p.clears)
 	section := make([]byte, p.request.size)
 	if _, err := p.spooled.file.ReadAt(section, 0); err != nil {
 		return []refusal{{ruleLimit, "the push cannot be read back"}}, nil
 	}
-	inspector.text(-1, "the references or options of the push", section)
+	inspector.aside("the references or options of the push", section)
 	for _, c := range p.request.commands {
-		inspector.text(-1, "the name of a reference", []byte(c.ref))
+		inspector.aside("the name of a reference", []byte(c.ref))
 	}
 	refused := checkRefs(p.repo.rules, p.request, p.shown)
 	if err := p.readPack(ctx, inspector); err != nil {
@@ -88,7 +87,7 @@ func (p *push) inspect(ctx context.Context) ([]refusal, []question) {
 	if n := inspector.unnamed(); n > 0 {
 		p.unnamed = []refusal{{policy.Secret, moreSecrets(n)}}
 	}
-	if len(refused) > 0 {
+	if len(refused) > 0 || len(questions) == 0 && len(p.unnamed) > 0 {
 		return append(append(refused, asRefusals(questions)...), p.unnamed...), nil
 	}
 	return nil, questions
@@ -150,7 +149,11 @@ func (p *push) readPack(ctx context.Context, inspector *inspector) (err error) {
 		return nil
 	}
 	p.pack, err = gitpack.Read(ctx, content, content.Size(), p.request.format, p.limits.Pack, inspector)
-	return err
+	if err != nil {
+		inspector.wait()
+		return err
+	}
+	return inspector.finish(p.pack)
 }
 
 func lookRefusal(ctx context.Context, err error) refusal {

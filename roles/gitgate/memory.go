@@ -56,7 +56,7 @@ func (m *memory) Object(_ int, id gitpack.ID, t gitpack.Type, data []byte) error
 }
 
 // Blob implements gitpack.Visitor.
-func (*memory) Blob(int, int64, io.Reader, func() (io.Reader, error)) error { return nil }
+func (*memory) Blob(int, int64, io.Reader) error { return nil }
 
 // keep remembers a push that the upstream took.
 func (m *memory) keep(pack *gitpack.Pack) {
