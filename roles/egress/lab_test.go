@@ -17,6 +17,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -125,12 +126,13 @@ func indent(lines []string) string {
 func newLab(t testing.TB, routes string, options ...func(*Config)) *lab {
 	t.Helper()
 	l := &lab{t: t, dir: t.TempDir(), origin: &origin{}, names: map[string][]string{}}
-	for _, name := range originNames {
+	hosts := slices.Concat(originNames, benignHosts)
+	for _, name := range hosts {
 		l.names[name] = []string{"127.0.0.1"}
 	}
 	originCA, proxyCA := must(pkitest.New("origin"))(t), must(pkitest.New("proxy"))(t)
 	l.roots = proxyCA.Pool()
-	certificate := must(originCA.TLS(append([]string{"127.0.0.1"}, originNames...)...))(t)
+	certificate := must(originCA.TLS(append(hosts, "127.0.0.1")...))(t)
 	l.origin.tls = httptest.NewUnstartedServer(l.origin)
 	l.origin.tls.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
 	l.origin.tls.EnableHTTP2 = true
