@@ -17,6 +17,8 @@ type Plan struct {
 	Slug   string `json:"slug"`
 	Agent  string `json:"agent"`
 	Bottle string `json:"bottle"`
+	// Asked is the agent's name as the operator gave it; empty = none.
+	Asked string `json:"asked,omitempty"`
 	// Backend is the bottle file's wish; empty = none.
 	Backend string `json:"backend,omitempty"`
 	// State is the bottle's folder on the host.
@@ -38,13 +40,21 @@ type Plan struct {
 	PipelockSHA256 string `json:"pipelock_sha256,omitempty"`
 	// Hosts is the host column of the routes, Repos the names of git-gate's
 	// repositories, Env the names of the agent's variables.
-	Hosts []string `json:"hosts"`
-	Repos []string `json:"repos"`
-	Env   []string `json:"env"`
+	// RoutesSHA256 is of the routes that the bottle file gives, rendered.
+	Hosts        []string `json:"hosts"`
+	RoutesSHA256 string   `json:"routes_sha256"`
+	Repos        []string `json:"repos"`
+	Env          []string `json:"env"`
+	// Supplied are those of Env whose values the operator gave now; nobody but
+	// the agent may see these.
+	Supplied []string `json:"supplied,omitempty"`
 	// Credentials tells for each variable of Tokens the host variable that its
 	// value came from.
 	Credentials map[string]string `json:"credentials"`
 	Limits      Limits            `json:"limits"`
+	// Note is something that the operator must know before the start; may be
+	// empty.
+	Note string `json:"-"`
 
 	// AgentEnv is the agent's environment, NAME=value, complete with proxy and
 	// CA variables. It may hold values the operator supplied.

@@ -26,6 +26,9 @@ type Options struct {
 	Bottle string
 	// Label is the slug; empty = a fresh one.
 	Label string
+	// Resume is the plan of a bottle that ended, whose slug, folder and routes
+	// the new one takes over; nil = a bottle of its own. Label is not used then.
+	Resume *Plan
 	// Command wins over the bottle file's.
 	Command []string
 	// Term is the operator's terminal type; may be empty.
@@ -68,7 +71,7 @@ func Prepare(ctx context.Context, o Options) (*Plan, error) {
 		return nil, err
 	}
 	p := &Plan{
-		Agent: agent.Name, Bottle: bottle.Name, Backend: bottle.Backend, Workspace: workspace,
+		Agent: agent.Name, Asked: o.Agent, Bottle: bottle.Name, Backend: bottle.Backend, Workspace: workspace,
 		Image: bottle.Image, Dockerfile: bottle.Dockerfile, Limits: defaultLimits,
 	}
 	if err := p.name(o); err != nil {
@@ -98,6 +101,12 @@ func (p *Plan) build(ctx context.Context, o Options, agent *manifest.Agent, bott
 	if err != nil {
 		return err
 	}
+	p.RoutesSHA256 = table.SHA256()
+	if o.Resume != nil {
+		if table, err = p.resumed(o.Resume, table, o.Now()); err != nil {
+			return err
+		}
+	}
 	p.Hosts, p.Repos = table.Hosts(), repos.Names()
 	p.Tokens, p.Credentials = credentials.values, credentials.refs
 	p.Secrets = knownSecrets(credentials, env)
@@ -123,6 +132,10 @@ func (p *Plan) build(ctx context.Context, o Options, agent *manifest.Agent, bott
 
 // name gives the bottle its slug and its folder.
 func (p *Plan) name(o Options) error {
+	if o.Resume != nil {
+		p.takeOver(o.Resume)
+		return nil
+	}
 	p.Slug = o.Label
 	if p.Slug == "" {
 		p.Slug = state.NewSlug(p.Agent)
@@ -187,6 +200,9 @@ func (p *Plan) agentWorld(o Options, agent *manifest.Agent, bottle *manifest.Bot
 	}
 	for _, v := range env {
 		world.Env[v.name] = v.value
+		if v.supplied {
+			p.Supplied = append(p.Supplied, v.name)
+		}
 	}
 	for name, repo := range bottle.Repos {
 		world.Repos[name] = repo.URL

@@ -126,6 +126,14 @@ func tellStarted(err error) {
 	fmt.Fprint(pipe, "started")
 }
 
+// tellFailed is tellStarted for a start that failed; nil and a command's exit
+// code are none.
+func tellFailed(err error) {
+	if _, ended := errors.AsType[exitCode](err); err != nil && !ended {
+		tellStarted(err)
+	}
+}
+
 // detachedSize is the terminal's of an agent that nobody is attached to.
 var detachedSize = backend.Size{Rows: 24, Cols: 80}
 

@@ -37,7 +37,7 @@ func newRoot() *cobra.Command {
 	root.PersistentFlags().StringVar(&a.home, "home", "", flagHome)
 	root.PersistentPreRun = a.finishOthers
 	root.AddCommand(
-		newUp(a), newDown(a), newLs(a), newExec(a), newAttach(a), newLogs(a), newInfo(a),
+		newUp(a), newResume(a), newDown(a), newLs(a), newExec(a), newAttach(a), newLogs(a), newInfo(a),
 		newInit(a), newDoctor(a), newCleanup(a), newDemo(a),
 		newAudit(a),
 		newProposals(a), newAllow(a), newDeny(a), newRoutes(a), newRevoke(a),

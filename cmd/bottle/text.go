@@ -38,6 +38,12 @@ Everything after "--" replaces the command.`
   bottle up --bottle shell -- make   one command in the bottle of bottles/shell.md
   bottle up -d reviewer              in the background; prints the slug`
 
+	resumeShort = "Start a bottle that ended once more"
+	resumeLong  = `Start a bottle that ended, or was killed, once more: under its slug, in its
+workspace, with its audit log and its proposals. What you allowed or denied
+while it ran stays so; what you granted for the session does not. When the
+bottle file's routes have changed since, they are in force as they are now.`
+
 	downShort   = "Stop a bottle and everything in it"
 	lsShort     = "List the bottles of this host"
 	execShort   = "Run a further command in a running bottle"
@@ -122,6 +128,14 @@ func errNoSuchBottle(slug string) error {
 	return withHint(fmt.Errorf("there is no running bottle %q", slug), "\"bottle ls\" lists them")
 }
 
+func errStillRuns(slug string) error {
+	return withHint(fmt.Errorf("bottle %q runs already", slug), "\"bottle attach %s\" joins it, \"bottle down %s\" ends it", slug, slug)
+}
+
+func errNothingToResume(slug string, err error) error {
+	return withHint(fmt.Errorf("there is nothing of a bottle %q to resume: %w", slug, err), "\"bottle up --label %s\" starts one", slug)
+}
+
 func errNotATerminal(question string) error {
 	return withHint(fmt.Errorf("%s: there is no terminal to ask at", question), "run it at a terminal; \"bottle cleanup\" takes --yes for an answer")
 }
@@ -142,6 +156,9 @@ func errNoLog(slug string, err error) error {
 // sayPreflight tells what is about to start.
 func sayPreflight(p *plan.Plan, backend string) {
 	say("%s: %s backend, roles %s, %d hosts, workspace %s", p.Slug, backend, strings.Join(p.Daemons, " "), len(p.Hosts), p.Workspace)
+	if p.Note != "" {
+		say("%s", p.Note)
+	}
 	if p.PipelockNote != "" {
 		say("pipelock: %s", p.PipelockNote)
 	}

@@ -46,9 +46,7 @@ func newUp(a *app) *cobra.Command {
 		agents, command := splitAtDash(cmd, args)
 		agent := strings.Join(agents, "")
 		err := a.up(cmd.Context(), f, agent, command)
-		if _, ended := errors.AsType[exitCode](err); err != nil && !ended {
-			tellStarted(err)
-		}
+		tellFailed(err)
 		return err
 	}
 	return cmd
@@ -79,14 +77,50 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 	if f.dryRun {
 		return a.printPlan(p, b.Name())
 	}
+	again := []string{"up", "--home", string(home), "--label", p.Slug, "--backend", b.Name(), "--bottle", p.Bottle, "--workspace", p.Workspace}
+	if agent != "" {
+		again = append(again, agent)
+	}
+	return a.launch(ctx, b, launch{
+		home: home, plan: p, write: func() error { return p.Write(home) },
+		detach: f.detach, again: withCommand(again, command), given: given,
+	})
+}
+
+// launch is how a plan is to be started.
+type launch struct {
+	home  state.Home
+	plan  *plan.Plan
+	write func() error // lays the plan's files out
+	// detach starts it in the background, as this program with the arguments
+	// again; the background makes its own plan and is given the answers.
+	detach bool
+	again  []string
+	given  answers
+}
+
+func withCommand(args, command []string) []string {
+	if len(command) == 0 {
+		return args
+	}
+	return append(append(args, "--"), command...)
+}
+
+// launch starts a bottle and returns when it has ended, or, detached, when it
+// runs.
+func (a *app) launch(ctx context.Context, b backend.Backend, l launch) error {
 	if err := b.Available(ctx); err != nil {
 		return err
 	}
-	if f.detach {
-		return a.upDetached(home, p, b, agent, command, given)
+	p := l.plan
+	if l.detach {
+		if err := detach(l.again, l.given); err != nil {
+			return err
+		}
+		return a.printSlug(p.Slug)
 	}
 	before := watch(p.Workspace)
-	if err := p.Write(home); err != nil {
+	if err := l.write(); err != nil {
 		return explain(err)
 	}
 	if isDetached() {
@@ -94,10 +128,10 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 			return err
 		}
 	}
-	if err := errors.Join(before.save(p.State), recordStart(home, p)); err != nil {
+	if err := errors.Join(before.save(p.State), recordStart(l.home, p)); err != nil {
 		return err
 	}
-	kept := keepAnchors(home, p)
+	kept := keepAnchors(l.home, p)
 	code, err := runForeground(ctx, b, p)
 	sayChanged(before.changes())
 	if err := errors.Join(err, recordEnd(kept, code)); err != nil {
@@ -109,26 +143,33 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 	return nil
 }
 
+func (a *app) printSlug(slug string) error {
+	if a.json {
+		return printJSON(map[string]string{"slug": slug})
+	}
+	fmt.Println(slug)
+	return nil
+}
+
 // prepare makes the plan from the operator's files and wishes.
 func prepare(ctx context.Context, home state.Home, f upFlags, agent string, command []string, given answers) (*plan.Plan, error) {
 	workspace, err := filepath.Abs(f.workspace)
 	if err != nil {
 		return nil, err
 	}
+	return preparePlan(ctx, given, plan.Options{
+		Home: home, Workspace: workspace, Agent: agent, Bottle: f.bottle, Label: f.label, Command: command,
+	})
+}
+
+// preparePlan makes the plan, with what this program adds to every one. Answers
+// typed at the terminal are kept in given.
+func preparePlan(ctx context.Context, given answers, options plan.Options) (*plan.Plan, error) {
 	pin, err := pipelockPin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	options := plan.Options{
-		Home:           home,
-		Workspace:      workspace,
-		Agent:          agent,
-		Bottle:         f.bottle,
-		Label:          f.label,
-		Command:        command,
-		Term:           os.Getenv("TERM"),
-		PipelockSHA256: pin,
-	}
+	options.Term, options.PipelockSHA256 = os.Getenv("TERM"), pin
 	switch {
 	case isDetached():
 		inherited, err := inheritedAnswers()
@@ -200,26 +241,6 @@ func startInterruptibly(ctx context.Context, b backend.Backend, p *plan.Plan, st
 	}
 	close(started)
 	return bottle, nil
-}
-
-// upDetached starts the same bottle in the background and prints its slug. The
-// background makes its own plan under the slug that was chosen here.
-func (a *app) upDetached(home state.Home, p *plan.Plan, b backend.Backend, agent string, command []string, given answers) error {
-	args := []string{"up", "--home", string(home), "--label", p.Slug, "--backend", b.Name(), "--bottle", p.Bottle, "--workspace", p.Workspace}
-	if agent != "" {
-		args = append(args, agent)
-	}
-	if len(command) > 0 {
-		args = append(append(args, "--"), command...)
-	}
-	if err := detach(args, given); err != nil {
-		return err
-	}
-	if a.json {
-		return printJSON(map[string]string{"slug": p.Slug})
-	}
-	fmt.Println(p.Slug)
-	return nil
 }
 
 // explain adds what to do to the errors of a plan.
