@@ -152,8 +152,9 @@ func TestSuperviseIsRegistered(t *testing.T) {
 		}
 		var claude struct {
 			MCPServers map[string]struct {
-				Type, URL string
-				Timeout   int
+				Type, URL  string
+				Timeout    int
+				AlwaysLoad bool
 			}
 			CustomAPIKeyResponses struct{ Approved []string }
 		}
@@ -177,8 +178,12 @@ func TestSuperviseIsRegistered(t *testing.T) {
 		if forClaude != supervise || forCodex != supervise {
 			t.Errorf("supervise %v: registered %v, %v", supervise, forClaude, forCodex)
 		}
-		if supervise && (a.Type != "http" || a.URL != "http://supervise:9100/mcp" || b.URL != a.URL || a.Timeout != b.ToolTimeout*1000 || b.ToolTimeout < 600) {
+		if supervise && (a.Type != "http" || a.URL != "http://supervise:9100/mcp" || b.URL != a.URL || a.Timeout != b.ToolTimeout*1000 || !a.AlwaysLoad || b.ToolTimeout < 600) {
 			t.Errorf("Claude Code %+v, Codex %+v", a, b)
+		}
+		var settings map[string]bool
+		if err := json.Unmarshal(file(t, files, "/home/agent/.claude/settings.json"), &settings); err != nil || !settings["skipDangerousModePermissionPrompt"] {
+			t.Errorf("Claude Code would ask whether it may run unasked: %v, %v", settings, err)
 		}
 		if codex.Projects["/workspace"].TrustLevel != "trusted" || len(claude.CustomAPIKeyResponses.Approved) != 1 {
 			t.Error("a client would ask before it starts")

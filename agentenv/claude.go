@@ -5,8 +5,18 @@ import (
 	"path"
 )
 
+// claudeSettings are for Claude Code as a user's own. Whoever starts it without
+// permission checks means it, because the bottle holds; and which hosts may be
+// fetched from is for egress to say, not for a list at the provider.
+const claudeSettings = `{
+  "skipDangerousModePermissionPrompt": true,
+  "skipWebFetchPreflight": true
+}
+`
+
 // claudeFiles are what Claude Code reads: its state with the supervise role as
-// an MCP server and the workspace trusted, the prompt, and the skills.
+// an MCP server and the workspace trusted, its settings, the prompt, and the
+// skills.
 func claudeFiles(o Options) ([]File, error) {
 	state := map[string]any{
 		"hasCompletedOnboarding": true,
@@ -16,7 +26,8 @@ func claudeFiles(o Options) ([]File, error) {
 	}
 	if o.Supervise {
 		state["mcpServers"] = map[string]any{
-			"supervise": map[string]any{"type": "http", "url": superviseURL, "timeout": toolTimeout * 1000},
+			// Tools that a refused agent needs must not have to be searched for.
+			"supervise": map[string]any{"type": "http", "url": superviseURL, "timeout": toolTimeout * 1000, "alwaysLoad": true},
 		}
 	}
 	if key := o.Env["ANTHROPIC_API_KEY"]; key != "" {
@@ -29,6 +40,7 @@ func claudeFiles(o Options) ([]File, error) {
 	}
 	files := []File{
 		{Home + "/.claude.json", 0o600, append(content, '\n')},
+		{Home + "/.claude/settings.json", 0o644, []byte(claudeSettings)},
 		{Home + "/.claude/CLAUDE.md", 0o644, instructions(o)},
 	}
 	return append(files, skillFiles(Home+"/.claude/skills", o.Skills)...), nil
