@@ -1,12 +1,12 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
+	yaml "go.yaml.in/yaml/v4"
 
 	"github.com/claude-bottle/claude-bottle/replay"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
@@ -28,8 +28,7 @@ func newSuggest(a *app) *cobra.Command {
 		if a.json {
 			return printJSON(suggestionJSON(suggestion, refused))
 		}
-		printSuggestion(suggestion, refused)
-		return nil
+		return printSuggestion(suggestion, refused)
 	}
 	return cmd
 }
@@ -84,16 +83,26 @@ func suggestionJSON(s replay.Suggestion, refused uint64) any {
 	}{refused, rules, leftOut}
 }
 
-// yamlOf is the route as an item of a bottle file's list.
-func yamlOf(r routes.Route) string {
+// yamlOf is the route as an item of a bottle file's list of routes.
+func yamlOf(r routes.Route) (string, error) {
 	table, err := routes.New([]routes.Route{r})
 	if err != nil {
-		return "" // Suggest lets none through that is not valid
+		return "", err
 	}
-	_, item, _ := strings.Cut(string(table.Render()), "\n")
+	var doc yaml.Node
+	if err := yaml.Load(table.Render(), &doc); err != nil {
+		return "", err
+	}
+	list := doc.Content[0].Content[1]
+	for _, value := range list.Content[0].Content {
+		if value.Kind == yaml.SequenceNode {
+			value.Style |= yaml.FlowStyle
+		}
+	}
+	text, err := yaml.Dump(list, yaml.WithIndent(2))
 	var out strings.Builder
-	for line := range strings.Lines(item) {
-		fmt.Fprintf(&out, "  %s", line)
+	for line := range strings.Lines(string(text)) {
+		out.WriteString("    " + line)
 	}
-	return out.String()
+	return out.String(), err
 }

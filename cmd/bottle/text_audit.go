@@ -77,31 +77,44 @@ func printChecked(c checkedChain) {
 const whyGone = "the log is gone with its folder, and no \"bottle cleanup\" is recorded"
 
 // printSuggestion prints YAML for a bottle file; all else in it are comments.
-func printSuggestion(s replay.Suggestion, refused uint64) {
+func printSuggestion(s replay.Suggestion, refused uint64) error {
 	if len(s.Rules) == 0 && len(s.LeftOut) == 0 {
 		say("nothing was refused that the routes do not allow by now")
-		return
+		return nil
 	}
 	var covered uint64
 	for _, r := range s.Rules {
 		covered += r.Covers
 	}
-	fmt.Printf("# %d refusals; these %d routes would have let through %d of them.\n", refused, len(s.Rules), covered)
+	fmt.Printf("# Of %s these routes would have let through %d.\n", several(refused, "refusal"), covered)
 	if len(s.Rules) > 0 {
 		fmt.Print("egress:\n  routes:\n")
 	}
 	for _, r := range s.Rules {
-		switch {
-		case r.Connections == r.Covers:
-			fmt.Printf("    # %d refused connections; what would have been asked in them is not known\n", r.Covers)
+		switch requests := r.Covers - r.Connections; {
+		case requests == 0:
+			fmt.Printf("    # %s; what would have been asked is not known\n", several(r.Connections, "refused connection"))
 		case r.Connections > 0:
-			fmt.Printf("    # %d refusals, %d of them of connections\n", r.Covers, r.Connections)
+			fmt.Printf("    # %s and %s\n", several(requests, "refused request"), several(r.Connections, "connection"))
 		default:
-			fmt.Printf("    # %d refused requests\n", r.Covers)
+			fmt.Printf("    # %s\n", several(requests, "refused request"))
 		}
-		fmt.Print(yamlOf(r.Route))
+		item, err := yamlOf(r.Route)
+		if err != nil {
+			return err
+		}
+		fmt.Print(item)
 	}
 	for _, l := range s.LeftOut {
-		fmt.Printf("# left out: %q, %d refusals: %s\n", l.Host, l.Refusals, l.Why)
+		fmt.Printf("# left out: %q, %s: %s\n", l.Host, several(l.Refusals, "refusal"), l.Why)
 	}
+	return nil
+}
+
+// several counts things that take an s.
+func several(n uint64, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return fmt.Sprintf("%d %ss", n, thing)
 }
