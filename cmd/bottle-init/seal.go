@@ -19,7 +19,17 @@ var embeddedDNS = netip.MustParseAddr("127.0.0.11")
 // addresses and ports, ADDRESS:PORT. An agent shares a wire with the machine's
 // bridge: without this, broadcasts and multicasts would reach it, and the
 // engine's resolver would answer. The agent has no right to undo it.
+//
+// What is stopped is told at once where the kernel can, so that no program
+// waits for an answer.
 func seal(open []string) error {
+	if err := sealWith(open, &expr.Reject{Type: unix.NFT_REJECT_ICMPX_UNREACH, Code: unix.NFT_REJECT_ICMPX_HOST_UNREACH}); err == nil {
+		return nil
+	}
+	return sealWith(open, &expr.Verdict{Kind: expr.VerdictDrop})
+}
+
+func sealWith(open []string, stop expr.Any) error {
 	conn, err := nftables.New()
 	if err != nil {
 		return fmt.Errorf("seal the network: %w", err)
@@ -30,18 +40,20 @@ func seal(open []string) error {
 		Name: "output", Table: table, Type: nftables.ChainTypeFilter,
 		Hooknum: nftables.ChainHookOutput, Priority: nftables.ChainPriorityFilter, Policy: &drop,
 	})
-	add := func(verdict expr.VerdictKind, conditions ...expr.Any) {
-		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(conditions, &expr.Verdict{Kind: verdict})})
+	add := func(verdict expr.Any, conditions ...expr.Any) {
+		conn.AddRule(&nftables.Rule{Table: table, Chain: chain, Exprs: append(conditions, verdict)})
 	}
-	add(expr.VerdictDrop, toIPv4(embeddedDNS)...)
-	add(expr.VerdictAccept, &expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1}, equal(append([]byte("lo"), make([]byte, unix.IFNAMSIZ-len("lo"))...)))
+	accept := &expr.Verdict{Kind: expr.VerdictAccept}
+	add(stop, toIPv4(embeddedDNS)...)
+	add(accept, &expr.Meta{Key: expr.MetaKeyOIFNAME, Register: 1}, equal(append([]byte("lo"), make([]byte, unix.IFNAMSIZ-len("lo"))...)))
 	for _, text := range open {
 		to, err := netip.ParseAddrPort(text)
 		if err != nil || !to.Addr().Is4() {
 			return fmt.Errorf("seal the network: %q is no IPv4 address and port", text)
 		}
-		add(expr.VerdictAccept, append(toIPv4(to.Addr()), toTCP(to.Port())...)...)
+		add(accept, append(toIPv4(to.Addr()), toTCP(to.Port())...)...)
 	}
+	add(stop)
 	if err := conn.Flush(); err != nil {
 		return fmt.Errorf("seal the network, which needs the kernel's nf_tables: %w", err)
 	}

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/backend/docker"
 	"github.com/claude-bottle/claude-bottle/backend/namespace"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -25,10 +26,16 @@ var newBackend = map[string]func(home state.Home) (backend.Backend, error){
 		}
 		return namespace.New(namespace.Options{Home: home, Self: self, Sidecars: sidecars, BundleEnv: bundleEnv()}), nil
 	},
+	"docker": func(home state.Home) (backend.Backend, error) {
+		return docker.New(docker.Options{
+			Home: home, Image: os.Getenv("CLAUDE_BOTTLE_SIDECAR_IMAGE"), AgentImage: os.Getenv("CLAUDE_BOTTLE_AGENT_IMAGE"),
+			BundleEnv: bundleEnv(),
+		}), nil
+	},
 }
 
 // backendNames is the order in which backends are listed and looked through.
-func backendNames() []string { return []string{"namespace"} }
+func backendNames() []string { return []string{"namespace", "docker"} }
 
 // backends are all there are.
 func (a *app) backends() ([]backend.Backend, error) {

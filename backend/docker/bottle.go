@@ -1,0 +1,278 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/moby/moby/api/pkg/stdcopy"
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/state"
+)
+
+// How long the agent and the bundle have to end by themselves at Down, in
+// seconds. The bundle's own grace is 8.
+const (
+	agentGrace  = 2
+	bundleGrace = 10
+)
+
+// bottle is a running bottle in the process that started it.
+type bottle struct {
+	remote
+	workspace string
+	keeper    *keeper
+	pump      *pump
+
+	stopOnce sync.Once
+	stopping chan struct{}
+	done     chan struct{} // closed when everything is gone
+	code     int           // and err are set before done is closed
+	err      error
+}
+
+func newBottle(s *start) *bottle {
+	return &bottle{
+		remote:    remote{api: s.api, backend: s.backend, slug: s.plan.Slug, dir: s.plan.State},
+		workspace: s.workspace, keeper: s.keeper,
+		stopping: make(chan struct{}), done: make(chan struct{}),
+	}
+}
+
+func (b *bottle) stop() { b.stopOnce.Do(func() { close(b.stopping) }) }
+
+// live waits for the bottle's end, whatever ends it, and tears it down.
+func (b *bottle) live(exited client.ContainerWaitResult) {
+	defer close(b.done)
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	bundleGone := make(chan error, 1)
+	go func() { bundleGone <- b.watchBundle(ctx) }()
+	select {
+	case result := <-exited.Result:
+		b.code = int(result.StatusCode)
+	case err := <-exited.Error:
+		b.code, b.err = b.lateCode(ctx, err)
+	case err := <-bundleGone:
+		b.code, b.err = 1, err
+	case <-b.stopping:
+		b.code = b.endAgent(ctx, exited)
+	}
+	b.pump.finish()
+	if err := removeAll(ctx, b.api, b.backend.options.Home, b.dir, b.workspace); err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("`bottle cleanup` may remove it later: %w", err))
+	}
+	b.keeper.release()
+}
+
+// endAgent asks the agent to end and returns its exit code.
+func (b *bottle) endAgent(ctx context.Context, exited client.ContainerWaitResult) int {
+	_ = stopContainer(ctx, b.api, agentContainer(b.slug), agentGrace)
+	select {
+	case result := <-exited.Result:
+		return int(result.StatusCode)
+	case <-exited.Error:
+	case <-time.After(agentGrace * time.Second):
+	}
+	return 128 + int(syscall.SIGKILL)
+}
+
+// lateCode finds the exit code when the connection that waits for it broke.
+func (b *bottle) lateCode(ctx context.Context, err error) (int, error) {
+	for range 50 {
+		state, inspectErr := b.api.ContainerInspect(ctx, agentContainer(b.slug), client.ContainerInspectOptions{})
+		switch {
+		case gone(inspectErr) == nil && inspectErr != nil:
+			return 128 + int(syscall.SIGKILL), nil // `bottle down` has removed it
+		case inspectErr == nil && state.Container.State != nil && !state.Container.State.Running:
+			return state.Container.State.ExitCode, nil
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+	return 128 + int(syscall.SIGKILL), fmt.Errorf("the engine no longer answers: %w", err)
+}
+
+// watchBundle returns when the bundle is dead and the engine has given up
+// starting it again.
+func (b *bottle) watchBundle(ctx context.Context) error {
+	const pause = 500 * time.Millisecond
+	name := bundleContainer(b.slug)
+	for dead := 0; ; {
+		wait := b.api.ContainerWait(ctx, name, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+		select {
+		case <-wait.Result:
+		case <-wait.Error:
+		case <-ctx.Done():
+			return nil
+		}
+		time.Sleep(pause)
+		state, err := b.api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
+		switch {
+		case ctx.Err() != nil:
+			return nil
+		case err != nil && gone(err) == nil:
+			return nil // somebody removes the bottle; the agent's end tells the rest
+		case err == nil && state.Container.State != nil && (state.Container.State.Running || state.Container.State.Restarting):
+			dead = 0
+		default:
+			dead++
+		}
+		if dead > 3 {
+			said, _ := logs(ctx, b.api, name, "1")
+			return fmt.Errorf("the bundle died and stays dead; it said last: %s", said)
+		}
+	}
+}
+
+// Wait implements backend.Bottle.
+func (b *bottle) Wait(ctx context.Context) (int, error) {
+	select {
+	case <-b.done:
+		return b.code, b.err
+	case <-ctx.Done():
+		return 0, context.Cause(ctx)
+	}
+}
+
+// Down implements backend.Bottle.
+func (b *bottle) Down(ctx context.Context) error {
+	b.stop()
+	_, err := b.Wait(ctx)
+	return err
+}
+
+// stopContainer ends a container in order, or by force after the grace.
+func stopContainer(ctx context.Context, api *client.Client, name string, seconds int) error {
+	_, err := api.ContainerStop(ctx, name, client.ContainerStopOptions{Timeout: &seconds})
+	return gone(err)
+}
+
+// askHealth asks a bundle for its health, with its own program.
+func askHealth(ctx context.Context, api *client.Client, container string) (health.Report, error) {
+	var report health.Report
+	body, err := healthBody(ctx, api, container)
+	if err == nil {
+		err = json.Unmarshal(body, &report)
+	}
+	return report, err
+}
+
+func healthBody(ctx context.Context, api *client.Client, container string) ([]byte, error) {
+	var out, complaints bytes.Buffer
+	_, err := inside(ctx, api, container, client.ExecCreateOptions{Cmd: []string{"/sidecars", "health", "--json"}}, backend.Stdio{Out: &out, Err: &complaints}, nil)
+	if err == nil && out.Len() == 0 {
+		err = fmt.Errorf("the bundle does not answer: %s", bytes.TrimSpace(complaints.Bytes()))
+	}
+	return out.Bytes(), err
+}
+
+// logs returns the last lines of what a container said.
+func logs(ctx context.Context, api *client.Client, name, lines string) (string, error) {
+	stream, err := api.ContainerLogs(ctx, name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Tail: lines})
+	if err != nil {
+		return "", err
+	}
+	defer stream.Close()
+	var text bytes.Buffer
+	_, err = stdcopy.StdCopy(&text, &text, stream)
+	return text.String(), err
+}
+
+// remote is a bottle as every process reaches it.
+type remote struct {
+	api     *client.Client
+	backend *Backend
+	slug    string
+	dir     state.Dir
+}
+
+var _ backend.Bottle = (*remote)(nil)
+
+// Open implements backend.Backend.
+func (b *Backend) Open(ctx context.Context, slug string) (backend.Bottle, error) {
+	if err := state.CheckSlug(slug); err != nil {
+		return nil, err
+	}
+	api, err := connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := b.find(ctx, api, slug)
+	if err == nil && !found[slug].agentRuns() {
+		err = fmt.Errorf("no bottle %s is running; `bottle ls` shows those that are", slug)
+	}
+	if err != nil {
+		api.Close()
+		return nil, err
+	}
+	return &remote{api: api, backend: b, slug: slug, dir: b.options.Home.Dir(slug)}, nil
+}
+
+// Wait implements backend.Bottle.
+func (r *remote) Wait(ctx context.Context) (int, error) {
+	wait := r.api.ContainerWait(ctx, agentContainer(r.slug), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
+	code := 0
+	select {
+	case result := <-wait.Result:
+		code = int(result.StatusCode)
+	case err := <-wait.Error:
+		if ctx.Err() != nil {
+			return 0, context.Cause(ctx)
+		}
+		if gone(err) != nil {
+			return 0, err
+		}
+	}
+	for hasUp(r.dir) {
+		select {
+		case <-ctx.Done():
+			return code, context.Cause(ctx)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	return code, nil
+}
+
+// Exec implements backend.Bottle.
+func (r *remote) Exec(ctx context.Context, command []string, s backend.Stdio) (int, error) {
+	return execInside(ctx, r.api, agentContainer(r.slug), command, s)
+}
+
+// Signal implements backend.Bottle.
+func (r *remote) Signal(ctx context.Context, sig os.Signal) error {
+	if err := sendSignal(ctx, r.api, bundleContainer(r.slug), sig); err != nil {
+		return fmt.Errorf("signal the bundle of %s: %w", r.slug, err)
+	}
+	return nil
+}
+
+// Health implements backend.Bottle.
+func (r *remote) Health(ctx context.Context) ([]byte, error) {
+	return healthBody(ctx, r.api, bundleContainer(r.slug))
+}
+
+// Down implements backend.Bottle. The bottle's `bottle up`, where it lives,
+// sees the agent end and removes the rest; otherwise it is removed here.
+func (r *remote) Down(ctx context.Context) error {
+	if err := stopContainer(ctx, r.api, agentContainer(r.slug), agentGrace); err != nil {
+		return err
+	}
+	patient, cancel := context.WithTimeout(ctx, (bundleGrace+5)*time.Second)
+	defer cancel()
+	_, _ = r.Wait(patient)
+	workspace := ""
+	if record, err := readRecord(r.dir); err == nil {
+		workspace = record.Workspace
+	}
+	return removeAll(ctx, r.api, r.backend.options.Home, r.dir, workspace)
+}

@@ -1,0 +1,125 @@
+package docker
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"syscall"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+
+	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/containment"
+)
+
+// gateSignal opens bottle-init's gate.
+const gateSignal = syscall.SIGUSR1
+
+// embeddedDNS is where the engine's own resolver answers in a container.
+const embeddedDNS = "127.0.0.11:53"
+
+// seal closes the agent's network from inside but for the bundle's doors. It
+// takes a container that has the right to, for a moment, in the same network.
+func (s *start) seal(ctx context.Context) error {
+	if s.runtime == runsc {
+		return nil // gVisor has a network stack of its own, without the kernel's filters or the engine's resolver
+	}
+	name := sealContainer(s.plan.Slug)
+	created, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+		Name: name,
+		Config: &container.Config{
+			Image: s.backend.options.Image, User: "0:0",
+			Entrypoint:  []string{initOutside},
+			Cmd:         append([]string{"seal"}, doors(s.plan, s.inner.bundle())...),
+			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+			Labels:      ownLabels(s.backend.options.Home, s.plan.Slug, partSeal),
+		},
+		HostConfig: &container.HostConfig{
+			NetworkMode:    container.NetworkMode("container:" + s.agent),
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			CapAdd:         []string{"NET_ADMIN"},
+			SecurityOpt:    []string{"no-new-privileges"},
+			LogConfig:      logConfig,
+		},
+	})
+	if err != nil {
+		return explainCreate(name, err)
+	}
+	ended := s.api.ContainerWait(ctx, created.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := s.api.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
+		return fmt.Errorf("seal the agent's network: %w", err)
+	}
+	select {
+	case result := <-ended.Result:
+		if result.StatusCode != 0 {
+			said, _ := logs(ctx, s.api, created.ID, "5")
+			return fmt.Errorf("seal the agent's network: %s", strings.TrimSpace(said))
+		}
+	case err := <-ended.Error:
+		return fmt.Errorf("seal the agent's network: %w", err)
+	}
+	_, err = s.api.ContainerRemove(ctx, created.ID, client.ContainerRemoveOptions{Force: true})
+	return gone(err)
+}
+
+// prove runs the proof in the agent's container, as the agent, before its
+// command. It also looks whether the command can be run at all.
+func (s *start) prove(ctx context.Context, targets containment.Targets) error {
+	targets = s.targets(targets)
+	text, err := json.Marshal(targets)
+	if err != nil {
+		return err
+	}
+	var out, complaints bytes.Buffer
+	argv := append([]string{initInside, "prove", string(text), "--"}, s.plan.Command...)
+	code, err := inside(ctx, s.api, s.agent, client.ExecCreateOptions{Cmd: argv, WorkingDir: "/workspace"}, backend.Stdio{Out: &out, Err: &complaints}, nil)
+	if err == nil && code != 0 {
+		err = fmt.Errorf("it ended with code %d: %s", code, strings.TrimSpace(complaints.String()))
+	}
+	var told struct {
+		Report  containment.Report
+		Missing string
+		Code    int
+	}
+	if err == nil {
+		err = json.Unmarshal(out.Bytes(), &told)
+	}
+	if err != nil {
+		return fmt.Errorf("prove containment: %w", err)
+	}
+	if err := told.Report.Err(); err != nil {
+		return err
+	}
+	if told.Missing != "" {
+		return &backend.CommandError{Code: told.Code, Err: errors.New(told.Missing)}
+	}
+	return nil
+}
+
+// targets adds what only this backend has: the gateway's place, the engine's
+// resolver, and the bundle's doors that are not the agent's.
+func (s *start) targets(t containment.Targets) containment.Targets {
+	bundle, gateway := s.inner.bundle(), s.inner.at(1)
+	if open := doors(s.plan, bundle); len(open) > 0 {
+		t.Control = open[0]
+	}
+	for _, port := range []uint16{22, 53, 80} {
+		t.TCP = append(t.TCP, netip.AddrPortFrom(gateway, port).String())
+	}
+	t.TCP = append(t.TCP, netip.AddrPortFrom(bundle, 9101).String())
+	if s.runtime == runsc { // there datagrams vanish later
+		t.Resolvers = append(t.Resolvers, embeddedDNS)
+		return t
+	}
+	t.TCP = append(t.TCP, embeddedDNS)
+	for _, address := range []netip.Addr{gateway, netip.MustParseAddr("127.0.0.11"), bundle} {
+		t.UDP = append(t.UDP, netip.AddrPortFrom(address, 53).String())
+	}
+	return t
+}

@@ -1,0 +1,263 @@
+package docker
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/containment"
+	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/state"
+)
+
+// startPatience bounds a whole start, image builds aside.
+const startPatience = 90 * time.Second
+
+// start is a bottle on its way up.
+type start struct {
+	backend   *Backend
+	api       *client.Client
+	plan      *plan.Plan
+	keeper    *keeper
+	workspace string // real path
+	user      user
+	runtime   string // "" = the engine's default
+	image     string // the agent's
+	folders   folders
+	secrets   string // path
+	inner     inner
+
+	bundle, agent string // container ids
+	attached      client.HijackedResponse
+	exited        client.ContainerWaitResult // of the agent
+}
+
+// Start implements backend.Backend. The plan's inputs must be written.
+func (b *Backend) Start(ctx context.Context, p *plan.Plan, s backend.Stdio, progress func(step string)) (backend.Bottle, error) {
+	if progress == nil {
+		progress = func(string) {}
+	}
+	if err := state.CheckSlug(p.Slug); err != nil {
+		return nil, err
+	}
+	if len(p.Command) == 0 {
+		return nil, errors.New("the plan has no command")
+	}
+	workspace, err := checkWorkspace(p.Workspace, b.options.Home)
+	if err != nil {
+		return nil, err
+	}
+	api, err := connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	k, err := claim(p)
+	if err != nil {
+		api.Close()
+		return nil, err
+	}
+	st := &start{backend: b, api: api, plan: p, keeper: k, workspace: workspace, user: operator()}
+	bottle, err := st.run(ctx, s, progress)
+	if err != nil {
+		return nil, errors.Join(err, st.undo())
+	}
+	context.AfterFunc(ctx, bottle.stop)
+	return bottle, nil
+}
+
+// undo removes all that was made so far.
+func (s *start) undo() error {
+	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
+	defer cancel()
+	if s.attached.Conn != nil {
+		s.attached.Close()
+	}
+	err := removeAll(ctx, s.api, s.backend.options.Home, s.plan.State, s.workspace)
+	if err != nil {
+		err = fmt.Errorf("not everything was removed again, see `bottle cleanup`: %w", err)
+	}
+	s.keeper.release()
+	s.api.Close()
+	return err
+}
+
+func (s *start) run(ctx context.Context, streams backend.Stdio, progress func(string)) (*bottle, error) {
+	progress("looking at the engine")
+	if err := s.look(ctx, progress); err != nil {
+		return nil, err
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, startPatience, errors.New("starting took too long"))
+	defer cancel()
+	progress("making networks and containers")
+	if err := s.make(ctx, streams.Terminal); err != nil {
+		return nil, err
+	}
+	host, err := containment.NewHost() // now that the networks have their addresses on it
+	if err != nil {
+		return nil, err
+	}
+	defer host.Close()
+	progress("starting the bundle")
+	if err := s.startBoth(ctx, streams); err != nil {
+		return nil, err
+	}
+	progress("proving containment")
+	if err := s.prove(ctx, host.Targets); err != nil {
+		return nil, err
+	}
+	return s.open(ctx, streams)
+}
+
+// look finds out what there is before anything is made.
+func (s *start) look(ctx context.Context, progress func(string)) error {
+	if err := s.backend.checkImage(ctx, s.api); err != nil {
+		return err
+	}
+	if slices.Contains(s.plan.Daemons, "pipelock") {
+		if err := checkPipelock(ctx, s.api, s.backend.options.Image); err != nil {
+			return err
+		}
+	}
+	info, err := s.api.Info(ctx, client.InfoOptions{})
+	if err != nil {
+		return err
+	}
+	if _, ok := info.Info.Runtimes[runsc]; ok {
+		s.runtime = runsc
+	}
+	s.image, err = s.agentImage(ctx, progress)
+	return err
+}
+
+// make makes everything and starts nothing.
+func (s *start) make(ctx context.Context, terminal bool) error {
+	resolv := filepath.Join(s.plan.State.In(), emptyResolv)
+	if err := os.WriteFile(resolv, []byte("# Names are resolved by the proxy.\n"), 0o644); err != nil {
+		return err
+	}
+	var err error
+	if s.secrets, err = writeSecrets(s.plan.State, s.plan.Secrets, s.user); err != nil {
+		return err
+	}
+	if s.folders, err = prepareFolders(s.plan, s.workspace, s.user); err != nil {
+		return err
+	}
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		s.inner, err = s.backend.makeInner(groupCtx, s.api, s.plan.Slug)
+		return err
+	})
+	group.Go(func() error { return s.backend.makeOuter(groupCtx, s.api, s.plan.Slug) })
+	if err := group.Wait(); err != nil {
+		return err
+	}
+	group, groupCtx = errgroup.WithContext(ctx)
+	group.Go(func() (err error) {
+		s.bundle, err = s.createBundle(groupCtx)
+		return err
+	})
+	group.Go(func() (err error) {
+		s.agent, err = s.createAgent(groupCtx, terminal)
+		return err
+	})
+	return group.Wait()
+}
+
+// startBoth starts the bundle, and the agent's container, which stops at its
+// gate, and seals the agent's network.
+func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
+	group, groupCtx := errgroup.WithContext(ctx)
+	group.Go(func() error {
+		if _, err := s.api.ContainerStart(groupCtx, s.bundle, client.ContainerStartOptions{}); err != nil {
+			return fmt.Errorf("start the bundle: %w", err)
+		}
+		return s.waitReady(groupCtx)
+	})
+	group.Go(func() error {
+		if err := s.fillAgent(groupCtx, s.bundle, s.agent); err != nil {
+			return err
+		}
+		attached, err := s.api.ContainerAttach(ctx, s.agent, client.ContainerAttachOptions{
+			Stream: true, Stdin: true, Stdout: true, Stderr: true, DetachKeys: detachKeys,
+		})
+		if err != nil {
+			return fmt.Errorf("attach to the agent: %w", err)
+		}
+		s.attached = attached.HijackedResponse
+		// It outlives the start.
+		s.exited = s.api.ContainerWait(context.WithoutCancel(ctx), s.agent, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+		if _, err := s.api.ContainerStart(groupCtx, s.agent, client.ContainerStartOptions{}); err != nil {
+			return fmt.Errorf("start the agent's container: %w", err)
+		}
+		return s.seal(groupCtx)
+	})
+	return group.Wait()
+}
+
+// waitReady returns when every role of the bundle is ready. A bundle that dies
+// before that is not waited for.
+func (s *start) waitReady(ctx context.Context) error {
+	var last error
+	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
+		report, err := askHealth(ctx, s.api, s.bundle)
+		if err == nil && report.Ready {
+			return nil
+		}
+		if last = err; err == nil {
+			last = errors.New("not every role is ready")
+		}
+		state, err := s.api.ContainerInspect(ctx, s.bundle, client.ContainerInspectOptions{})
+		if err == nil && state.Container.State != nil && (!state.Container.State.Running || state.Container.RestartCount > 0) {
+			return errors.Join(fmt.Errorf("the bundle ended with code %d while it started", state.Container.State.ExitCode), s.lastWords())
+		}
+		select {
+		case <-ctx.Done():
+			return errors.Join(fmt.Errorf("the bundle is not ready: %w: %w", context.Cause(ctx), last), s.lastWords())
+		case <-time.After(pause):
+		}
+	}
+}
+
+// lastWords quotes the end of the bundle's log, which holds no secrets.
+func (s *start) lastWords() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	text, err := logs(ctx, s.api, s.bundle, "1")
+	if err != nil || text == "" {
+		return nil
+	}
+	return errors.New(strings.TrimSpace(text))
+}
+
+// open opens the gate: from here on the agent's command runs.
+func (s *start) open(ctx context.Context, streams backend.Stdio) (*bottle, error) {
+	b := newBottle(s)
+	if streams.Terminal {
+		select {
+		case size := <-streams.Resize:
+			b.resize(size)
+		default:
+		}
+	}
+	b.pump = startPump(s.attached, streams, b.resize, func(sig os.Signal) {
+		_ = sendSignal(context.Background(), s.api, s.agent, sig)
+	})
+	if err := sendSignal(ctx, s.api, s.agent, gateSignal); err != nil {
+		return nil, fmt.Errorf("start the agent's command: %w", err)
+	}
+	if err := s.keeper.update("running"); err != nil {
+		return nil, err
+	}
+	go b.live(s.exited)
+	return b, nil
+}
