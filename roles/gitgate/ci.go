@@ -41,6 +41,10 @@ func isCI(lower string, folder bool) bool {
 	return false
 }
 
+// folded is a path without differences of case, those that only Unicode knows
+// among them.
+func folded(path string) string { return strings.ToLower(strings.ToUpper(path)) }
+
 // ciComparison compares the CI paths of two trees.
 type ciComparison struct {
 	objects *objects
@@ -72,7 +76,7 @@ func (c *ciComparison) walk(ctx context.Context, before, after gitpack.ID, at st
 			continue
 		}
 		inner := strings.TrimPrefix(at+"/"+name, "/")
-		lower := strings.ToLower(inner)
+		lower := folded(inner)
 		counts := inside ||
 			was.Mode != "" && isCI(lower, was.Mode == gitpack.ModeTree) ||
 			is.Mode != "" && isCI(lower, is.Mode == gitpack.ModeTree)

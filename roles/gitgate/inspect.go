@@ -36,16 +36,22 @@ type inspector struct {
 	counting errgroup.Group
 	streamed map[int]bool // entries that are not held
 	mu       sync.Mutex
-	// all has, for the fingerprint of each secret, the first entry it stands in.
-	all   map[string]int
-	cause any // what a goroutine panicked with
+	all      map[string]sighting // by fingerprint
+	cause    any                 // what a goroutine panicked with
+}
+
+// sighting is a secret that was counted.
+type sighting struct {
+	rule  string
+	entry int // the first one it stands in
 }
 
 // found is a secret in a push.
 type found struct {
 	rule        string
 	fingerprint string
-	line        int
+	// line is 0 for a secret that stands in pieces in several entries.
+	line int
 	// object is the entry of the pack it stands in, -1 outside of the pack;
 	// what is in words what it stands in when that is no blob.
 	object int
@@ -60,7 +66,7 @@ const outside = -1
 func newInspector(scanner *secretscan.Scanner, format gitpack.Format, repository string, cleared func(secretscan.Finding) bool) *inspector {
 	i := &inspector{
 		scanner: scanner, format: format, scope: "git/" + repository, cleared: cleared,
-		named: make(map[string]bool), streamed: make(map[int]bool), all: make(map[string]int),
+		named: make(map[string]bool), streamed: make(map[int]bool), all: make(map[string]sighting),
 	}
 	i.counting.SetLimit(runtime.GOMAXPROCS(0))
 	return i
@@ -78,9 +84,10 @@ func (i *inspector) counter(n int) *secretscan.Scanner {
 		switch {
 		case i.cleared(f):
 		case known:
-			i.all[f.Fingerprint] = min(first, n)
+			first.entry = min(first.entry, n)
+			i.all[f.Fingerprint] = first
 		case len(i.all) < maxCounted:
-			i.all[f.Fingerprint] = n
+			i.all[f.Fingerprint] = sighting{f.Rule, n}
 		}
 		return true
 	})
@@ -90,6 +97,7 @@ func (i *inspector) counter(n int) *secretscan.Scanner {
 func (i *inspector) aside(what string, text []byte) {
 	i.counter(outside).Bytes(what, text)
 	i.name(outside, what, text)
+	i.nameRest(outside, what)
 }
 
 // Object implements gitpack.Visitor.
@@ -165,16 +173,32 @@ func chosen(entries []gitpack.TreeEntry) []byte {
 // secrets stand.
 func (i *inspector) finish(pack *gitpack.Pack) error {
 	i.wait()
-	entries := slices.Compact(slices.Sorted(maps.Values(i.all)))
-	for _, n := range entries {
+	var entries []int
+	for _, s := range i.all {
+		entries = append(entries, s.entry)
+	}
+	slices.Sort(entries)
+	for _, n := range slices.Compact(entries) {
 		if n == outside || len(i.found) == maxFindings {
 			continue
 		}
 		if err := i.nameIn(pack, n); err != nil {
 			return err
 		}
+		i.nameRest(n, "")
 	}
 	return nil
+}
+
+// nameRest notes what was counted in an entry and is not in it alone.
+func (i *inspector) nameRest(n int, what string) {
+	for _, fingerprint := range slices.Sorted(maps.Keys(i.all)) {
+		s := i.all[fingerprint]
+		if s.entry == n && !i.named[fingerprint] && len(i.found) < maxFindings {
+			i.named[fingerprint] = true
+			i.found = append(i.found, found{rule: s.rule, fingerprint: fingerprint, object: n, what: what})
+		}
+	}
 }
 
 func (i *inspector) nameIn(pack *gitpack.Pack, n int) error {

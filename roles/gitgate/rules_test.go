@@ -73,7 +73,7 @@ func TestCIPaths(t *testing.T) {
 		".github/workflows/a.yml", ".GitHub/Workflows/A.YML", ".github/actions/x/action.yml", ".gitlab-ci.yml",
 		"deep/er/.gitlab-ci.yml", ".gitlab/ci/x.yml", ".gitea/workflows/x", ".forgejo/workflows/x", ".circleci/config.yml",
 		".woodpecker.yml", ".woodpecker/build.yaml", "sub/Jenkinsfile", "azure-pipelines-x.yml", "bitbucket-pipelines.yml",
-		".travis.yml", ".drone.yml", ".buildkite/pipeline.yml", ".github", ".gitea",
+		".travis.yml", ".drone.yml", ".buildkite/pipeline.yml", ".github", ".gitea", ".github/workflow\u017f/a.yml", ".github/wor\u212aflows/a.yml",
 	} {
 		if !ciTouches(path) {
 			t.Errorf("%s does not count", path)
@@ -90,7 +90,7 @@ func TestCIPaths(t *testing.T) {
 
 // ciTouches asks as walk does, folder by folder.
 func ciTouches(path string) bool {
-	lower := strings.ToLower(path)
+	lower := folded(path)
 	for i, c := range lower {
 		if c == '/' && isCI(lower[:i], true) {
 			return true

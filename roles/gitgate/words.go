@@ -39,6 +39,13 @@ func (f found) words(pack *gitpack.Pack, places map[gitpack.ID]place, scanner *s
 	}
 	id, t := pack.At(f.object)
 	where, located := places[id]
+	if f.line == 0 {
+		at := "object " + short(id)
+		if t == gitpack.Blob && located {
+			at = fmt.Sprintf("%s of %s", shownName(where.path, scanner), short(where.commit))
+		}
+		return fmt.Sprintf("%s in pieces, one of them in %s", f.rule, at)
+	}
 	switch t {
 	case gitpack.Commit, gitpack.Tag:
 		return fmt.Sprintf("%s in %s line %d of %s", f.rule, f.what, f.line, short(id))
