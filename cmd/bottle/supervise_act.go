@@ -62,7 +62,7 @@ func (d *desk) Preview(ctx context.Context, a tui.Act) (tui.Preview, error) {
 // previewRoute compares the live routes with those that the act would leave.
 // An end in time is told by the term, to the second.
 func (d *desk) previewRoute(ctx context.Context, a tui.Act, o *control.Operator, route routes.Route) (tui.Preview, error) {
-	text, err := ruleText(route)
+	rule, err := ruleLines(route)
 	if err != nil {
 		return tui.Preview{}, err
 	}
@@ -79,7 +79,7 @@ func (d *desk) previewRoute(ctx context.Context, a tui.Act, o *control.Operator,
 	if err != nil {
 		return tui.Preview{}, err
 	}
-	p := tui.Preview{Host: route.Host, Rule: ruleLines(text), Diff: diffLines(control.Diff("", before, "", after))}
+	p := tui.Preview{Host: route.Host, Rule: rule, Diff: diffLines(control.Diff("", before, "", after))}
 	if a.Term.Save {
 		saving, err := saveFor(d.home, a.Slug, route)
 		if err != nil {

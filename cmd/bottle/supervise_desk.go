@@ -9,6 +9,8 @@ import (
 	"strings"
 	"time"
 
+	yaml "go.yaml.in/yaml/v4"
+
 	"github.com/claude-bottle/claude-bottle/cmd/bottle/tui"
 	"github.com/claude-bottle/claude-bottle/control"
 	"github.com/claude-bottle/claude-bottle/proposal"
@@ -59,7 +61,7 @@ func (d *desk) Look(ctx context.Context, slug string) (tui.Bottle, error) {
 func item(e proposal.Entry) tui.Item {
 	return tui.Item{
 		ID: e.ID, Review: e.Proposal.Review, Kind: string(e.Kind), Created: e.Created,
-		Subject: control.Summary(e.Proposal), Deciding: e.Decision != nil,
+		Subject: control.Summary(e.Proposal),
 	}
 }
 
@@ -107,11 +109,12 @@ func (d *desk) Show(ctx context.Context, slug, id string) (tui.Detail, error) {
 			return tui.Detail{}, err
 		}
 	default:
-		text, err := ruleText(*r.Route)
-		if err != nil {
+		if detail.Rule, err = ruleLines(*r.Route); err != nil {
 			return tui.Detail{}, err
 		}
-		detail.Rule, detail.Editable = ruleLines(text), text
+		if detail.Editable, err = ruleText(*r.Route); err != nil {
+			return tui.Detail{}, err
+		}
 	}
 	d.replay(&detail, r)
 	return detail, nil
@@ -162,16 +165,35 @@ func ruleText(r routes.Route) ([]byte, error) {
 	return table.Render(), nil
 }
 
-// ruleLines are the lines of a route, without the list around it.
-func ruleLines(text []byte) []string {
-	var lines []string
-	for line := range strings.Lines(string(text)) {
-		line = strings.TrimSuffix(line, "\n")
-		if line != "routes:" {
-			lines = append(lines, strings.TrimPrefix(strings.TrimPrefix(line, "  - "), "    "))
-		}
+// ruleLines are a route for reading: one key a line, and what it means that
+// methods or paths are not limited.
+func ruleLines(r routes.Route) ([]string, error) {
+	text, err := ruleText(r)
+	if err != nil {
+		return nil, err
 	}
-	return lines
+	var doc struct {
+		Routes []yaml.Node `yaml:"routes"`
+	}
+	if err := yaml.Load(text, &doc); err != nil {
+		return nil, err
+	}
+	keys := doc.Routes[0].Content
+	for i := 1; i < len(keys); i += 2 {
+		keys[i].Style |= yaml.FlowStyle
+	}
+	one, err := yaml.Dump(&doc.Routes[0], yaml.WithIndent(2), yaml.WithLineWidth(-1))
+	if err != nil {
+		return nil, err
+	}
+	lines := strings.Split(strings.TrimSuffix(string(one), "\n"), "\n")
+	if len(r.Methods) == 0 {
+		lines = append(lines, ruleAnyMethod)
+	}
+	if len(r.Paths)+len(r.PathAllowlist) == 0 {
+		lines = append(lines, ruleAnyPath)
+	}
+	return lines, nil
 }
 
 // fields are the members of a rule, one a line.

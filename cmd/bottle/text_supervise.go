@@ -16,12 +16,14 @@ const (
 rule, what it would change, which recorded refusals it would have let through,
 and the agent's words; and what is granted. Its keys stand at its foot.
 
-Nothing is decided but what was on the screen, and nothing without a "y" to the
+Nothing is decided but what was on the screen, and nothing without a "Y" to the
 host and the duration. With --once the overview is printed and nothing asked.`
 	flagSuperviseOnce = "print the overview as plain text and exit"
 
-	ruleNothing  = "approving applies nothing; the agent is told that you agree"
-	noteNoReplay = "opens no route: no recorded refusal to compare with"
+	ruleNothing   = "approving applies nothing; the agent is told that you agree"
+	ruleAnyMethod = "methods: every method but CONNECT and TRACE"
+	ruleAnyPath   = "paths: every path"
+	noteNoReplay  = "opens no route: no recorded refusal to compare with"
 )
 
 func errNoScreen() error {

@@ -180,10 +180,17 @@ func (w *words) replay(refusals []Refusal) {
 	}
 }
 
-// content is what an operator says yes to.
-func (p Preview) content(a Act, width int) (lines []line, exact bool) {
+// asShown is what the proposal's own screen told.
+type asShown struct {
+	diff  []string
+	timed bool
+}
+
+// content is what an operator says yes to. A change of the live policy that is
+// as it was shown with the proposal is not shown again.
+func (p Preview) content(a Act, shown asShown, width int) (lines []line, exact bool) {
 	w := newWords(width)
-	w.head(textConfirm(a))
+	w.head(textConfirm(a, shown.timed))
 	w.field(normal, "bottle", plain(a.Slug))
 	w.host(p.Host)
 	if a.Verdict == Reject {
@@ -195,11 +202,15 @@ func (p Preview) content(a Act, width int) (lines []line, exact bool) {
 	if !w.exact {
 		w.block(warning, "", "", textInexact)
 	}
-	w.head(textDiff)
-	if len(p.Diff) == 0 {
-		w.block(normal, "  ", "  ", textNoDiff)
+	switch {
+	case len(p.Diff) == 0:
+		w.block(normal, "", "", textNoDiff)
+	case slices.Equal(p.Diff, shown.diff):
+		w.block(normal, "", "", textSameDiff)
+	default:
+		w.head(textDiff)
+		w.diff(p.Diff)
 	}
-	w.diff(p.Diff)
 	if a.Term.Save {
 		w.head(textSaved)
 		w.block(normal, "  ", "    ", plain(p.SavePath))

@@ -28,6 +28,7 @@ type list struct {
 	failed  map[string]string // why a bottle could not be looked at
 	known   bool              // the bottles were listed once
 	rows    []row
+	touched bool // a key was pressed: the cursor stays with its row
 	cursor  int
 	offset  int
 	height  int
@@ -159,6 +160,9 @@ func (l *list) state(b Bottle) []row {
 // restore puts the cursor back on the row old. One that is gone is followed by
 // its neighbour; without one the first row that can be selected is.
 func (l *list) restore(old row, had bool, before int) {
+	if !l.touched {
+		l.cursor, l.offset, had = 0, 0, false
+	}
 	if had {
 		if i := slices.IndexFunc(l.rows, func(r row) bool { return r.selectable() && r.key == old.key }); i >= 0 {
 			l.cursor = i
@@ -167,14 +171,30 @@ func (l *list) restore(old row, had bool, before int) {
 			return
 		}
 	}
-	l.cursor = min(before, len(l.rows)-1)
-	if !had {
-		l.cursor = 0
+	l.cursor = 0
+	if had {
+		l.cursor = l.nearest(before, old)
 	}
 	if !l.step(0, 1) && !l.step(0, -1) {
 		l.cursor = 0
 	}
 	l.clamp()
+}
+
+// nearest is where to go from a row that is gone: to the next of its sort, else
+// the last of it, else about where it was.
+func (l *list) nearest(at int, gone row) int {
+	same := func(r row) bool { return r.selectable() && (r.item != nil) == (gone.item != nil) }
+	at = min(at, len(l.rows)-1)
+	if i := slices.IndexFunc(l.rows[at:], same); i >= 0 {
+		return at + i
+	}
+	for i := at; i >= 0; i-- {
+		if same(l.rows[i]) {
+			return i
+		}
+	}
+	return at
 }
 
 // at is the row under the cursor, when one is selected.
@@ -277,15 +297,17 @@ func (r row) line(width int, now time.Time, here bool) line {
 	if here && r.selectable() {
 		mark, as = "> ", selected
 	}
-	slugWidth := 18
+	slug := pad(r.slug, 18)
 	if width < 60 {
-		slugWidth = 10
+		slug = pad(r.slug, 10)
 	}
-	slug := pad(r.slug, slugWidth)
 	switch {
 	case r.item != nil:
-		kind := strings.TrimSuffix(plain(r.item.Kind), "-block")
-		return line{fit(mark+pad(textAge(now.Sub(r.item.Created)), 4)+slug+" "+pad(kind, 10)+" "+plain(r.item.Subject), width), as}
+		text := mark + pad(textAge(now.Sub(r.item.Created)), 4) + slug + " "
+		if width >= 60 {
+			text += pad(strings.TrimSuffix(plain(r.item.Kind), "-block"), 10) + " "
+		}
+		return line{fit(text+plain(r.item.Subject), width), as}
 	case r.grant != nil:
 		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+plain(r.grant.Subject), width), as}
 	case r.slug != "":

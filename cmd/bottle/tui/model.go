@@ -59,7 +59,8 @@ type model struct {
 	banner  string  // what must be known of it
 	showing bool    // a read is on its way
 
-	act     Act // what is being put together
+	act     Act     // what is being put together
+	asShown asShown // what was shown before it is confirmed
 	preview Preview
 	grant   *Grant // what is being revoked, when no proposal is acted on
 	asked   bool   // the pane shows what is to be confirmed, not the proposal
@@ -67,6 +68,7 @@ type model struct {
 	input   input
 
 	pane     pane
+	aid      pane // help
 	gate     gate
 	note     string
 	noteAs   style
@@ -275,13 +277,18 @@ func (m *model) interrupt(why string) {
 // refill writes the pane anew, for new content or a new size.
 func (m *model) refill() {
 	width := max(m.width, minWidth)
+	help := newWords(width)
+	for _, text := range textHelp {
+		help.block(normal, "", "    ", text)
+	}
+	m.aid.set(help.lines, 0)
 	switch {
 	case m.asked && m.grant != nil:
 		lines := m.revocation(width)
 		m.pane.set(lines, len(lines))
 	case m.asked:
 		var lines []line
-		lines, m.exact = m.preview.content(m.act, width)
+		lines, m.exact = m.preview.content(m.act, m.asShown, width)
 		m.pane.set(lines, len(lines))
 	case m.detail != nil:
 		lines, need, exact := m.detail.content(width)
@@ -297,6 +304,7 @@ func (m *model) refill() {
 func (m *model) settle() tea.Cmd {
 	m.list.resize(m.body())
 	m.pane.resize(m.body())
+	m.aid.resize(m.body())
 	if m.small() || m.mode == listing || m.mode == helping {
 		return nil
 	}

@@ -65,6 +65,28 @@ func (p *pane) scroll(n int) {
 	p.clamp()
 }
 
+// press handles the keys that scroll, and tells whether name is one.
+func (p *pane) press(name string) bool {
+	page := max(1, p.height-1)
+	switch name {
+	case "up", "k":
+		p.scroll(-1)
+	case "down", "j":
+		p.scroll(1)
+	case "pgup":
+		p.scroll(-page)
+	case "pgdown", "space":
+		p.scroll(page)
+	case "home", "g":
+		p.scroll(-len(p.lines))
+	case "end", "G":
+		p.scroll(len(p.lines))
+	default:
+		return false
+	}
+	return true
+}
+
 // mark notes what is on the screen now, and tells whether lines that must be
 // seen are among it for the first time.
 func (p *pane) mark() (news bool) {

@@ -21,6 +21,7 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	if m.mode != applying && m.mode != checking {
 		m.note = ""
 	}
+	m.list.touched = true
 	switch m.mode {
 	case listing:
 		return m.pressList(name)
@@ -40,8 +41,10 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 			m.back()
 		}
 	case helping:
-		m.mode = m.before
-		m.refill()
+		if !m.aid.press(name) {
+			m.mode = m.before
+			m.refill()
+		}
 	}
 	return nil
 }
@@ -57,6 +60,7 @@ func (m *model) quit() tea.Cmd {
 
 func (m *model) help() {
 	m.before, m.mode = m.mode, helping
+	m.aid.offset = 0
 }
 
 func (m *model) pressList(name string) tea.Cmd {
@@ -111,30 +115,8 @@ func (m *model) stepBack() {
 	m.back()
 }
 
-// scroll handles the keys that move the pane.
-func (m *model) scroll(name string) bool {
-	page := max(1, m.pane.height-1)
-	switch name {
-	case "up", "k":
-		m.pane.scroll(-1)
-	case "down", "j":
-		m.pane.scroll(1)
-	case "pgup":
-		m.pane.scroll(-page)
-	case "pgdown", "space":
-		m.pane.scroll(page)
-	case "home", "g":
-		m.pane.scroll(-len(m.pane.lines))
-	case "end", "G":
-		m.pane.scroll(len(m.pane.lines))
-	default:
-		return false
-	}
-	return true
-}
-
 func (m *model) pressDetail(name string) tea.Cmd {
-	if m.scroll(name) {
+	if m.pane.press(name) {
 		return nil
 	}
 	switch name {
@@ -143,7 +125,9 @@ func (m *model) pressDetail(name string) tea.Cmd {
 	case "?":
 		m.help()
 	case "a", "f", "m", "r":
-		if m.detail == nil || !m.ready() {
+		// To reject takes nothing but the proposal's identity: the prompt opens at
+		// once, so that what is typed for it is never taken for keys.
+		if m.detail == nil || name == "r" && m.gone || name != "r" && !m.ready() {
 			return nil
 		}
 		if m.banner == textChanged {
@@ -172,15 +156,12 @@ func (m *model) ready() bool {
 
 // decide begins an answer.
 func (m *model) decide(name string) tea.Cmd {
-	if item, ok := m.list.item(m.open); ok && item.Deciding {
-		m.say(warning, textDeciding)
-		return nil
-	}
 	if name != "r" && !m.exact {
 		m.say(warning, textInexact)
 		return nil
 	}
 	m.act = Act{Slug: m.open.slug, ID: m.open.id, Review: m.detail.Review, Verdict: Approve}
+	m.asShown = asShown{m.detail.Diff, m.detail.Timed}
 	switch name {
 	case "a":
 		return m.check()
@@ -273,7 +254,7 @@ func (m *model) reasonTyped(text string) tea.Cmd {
 }
 
 func (m *model) pressConfirm(name string) tea.Cmd {
-	if m.scroll(name) {
+	if m.pane.press(name) {
 		return nil
 	}
 	switch name {
@@ -284,7 +265,7 @@ func (m *model) pressConfirm(name string) tea.Cmd {
 		if m.grant == nil && m.detail != nil && m.detail.Timed && m.act.Verdict != Reject {
 			m.mode = choosing
 		}
-	case "y":
+	case "Y":
 		if !m.ready() {
 			return nil
 		}

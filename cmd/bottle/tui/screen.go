@@ -82,10 +82,8 @@ func (m *model) content() (lines []line, above, below bool, left int) {
 		end := m.list.offset + m.list.height
 		return m.list.visible(m.width, m.now()), m.list.offset > 0, end < len(m.list.rows), len(m.list.rows) - end
 	case helping:
-		for _, text := range textHelp[:min(len(textHelp), m.body())] {
-			lines = append(lines, line{text: text})
-		}
-		return lines, false, false, 0
+		above, below = m.aid.more()
+		return m.aid.visible(), above, below, len(m.aid.lines) - m.aid.offset - m.aid.height
 	}
 	above, below = m.pane.more()
 	return m.pane.visible(), above, below, len(m.pane.lines) - m.pane.offset - m.pane.height
@@ -129,14 +127,14 @@ func (m *model) status() []line {
 	case m.mode != listing && m.banner != "":
 		text, as = m.banner, warning
 	}
+	parts := wrap(text, m.width)
+	if len(parts) > maxStatus {
+		parts = parts[:maxStatus]
+		parts[maxStatus-1] = fit(parts[maxStatus-1], m.width-2) + " ~"
+	}
 	var lines []line
-	for i, part := range wrap(text, m.width) {
-		if i == maxStatus-1 {
-			part += " ~"
-		}
-		if i < maxStatus {
-			lines = append(lines, line{part, as})
-		}
+	for _, part := range parts {
+		lines = append(lines, line{part, as})
 	}
 	if m.mode == typing {
 		lines = append(lines, line{m.input.view(m.width), normal})

@@ -27,6 +27,7 @@ const (
 	textRule        = "THE RULE, AS IT WOULD BE APPROVED"
 	textDiff        = "CHANGE OF THE LIVE POLICY"
 	textNoDiff      = "no file of the policy changes"
+	textSameDiff    = "changes the live policy as was shown"
 	textReplay      = "RECORDED REFUSALS IT WOULD HAVE LET THROUGH"
 	textWords       = "THE AGENT'S WORDS (nobody checked them; they may be false)"
 	textBundleWords = "THE BUNDLE'S WORDS (nobody checked them)"
@@ -36,7 +37,6 @@ const (
 
 	textChanged     = "CHANGED since it was shown: this is the new one; look again"
 	textGone        = "this proposal no longer waits: it was answered or it ended"
-	textDeciding    = "somebody else's answer to this one is being put in force"
 	textTooSoon     = "that key came before this was on the screen; press it again"
 	textScroll      = "scroll down first: not all that would change was shown"
 	textFixed       = "this kind cannot be modified: approve or reject it as it is"
@@ -60,10 +60,10 @@ var (
 	keysList     = []string{"enter open", "tab next bottle", "v revoke grant", "? help", "q quit"}
 	keysDetail   = []string{"a approve", "f approve for...", "m modify", "r reject", "up/down scroll", "esc back", "? help"}
 	keysTerm     = []string{"1 once", "2 15 min", "3 1 hour", "4 other", "5 session", "6 session+save", "esc back"}
-	keysConfirm  = []string{"y yes, do exactly this", "up/down scroll", "esc back"}
+	keysConfirm  = []string{"Y (capital) do exactly this", "up/down scroll", "esc back"}
 	keysInput    = []string{"enter done", "esc back"}
 	keysWaitOnly = []string{"please wait"}
-	keysHelp     = []string{"any key goes back"}
+	keysHelp     = []string{"up/down scroll", "any other key goes back"}
 	keysRetry    = []string{"e edit again", "esc back"}
 )
 
@@ -81,7 +81,7 @@ var textHelp = []string{
 	"m   modify: your editor on the rule, then you see what would change",
 	"r   reject, with a reason that the agent is told",
 	"",
-	"Nothing is decided before you said y to host and duration, and no key",
+	"Nothing is decided before you said Y to host and duration, and no key",
 	"counts that was typed before all that would change was on the screen.",
 	"If a proposal changes meanwhile, the answer is refused and you see the",
 	"new one.",
@@ -149,6 +149,9 @@ func textReplaySum(n, unnamed int) string {
 	if n == 0 {
 		return "would have let through none of the recorded refusals"
 	}
+	if unnamed == 0 {
+		return fmt.Sprintf("would have let through %s, named by the agent", count(n, "recorded refusal"))
+	}
 	return fmt.Sprintf("would have let through %s, %d of them NOT NAMED by the agent", count(n, "recorded refusal"), unnamed)
 }
 
@@ -162,12 +165,14 @@ func textRefusal(r Refusal) string {
 
 func textMoreRefusals(n int) string { return fmt.Sprintf("and %d more", n) }
 
-func textConfirm(a Act) string {
-	switch a.Verdict {
-	case Reject:
+func textConfirm(a Act, timed bool) string {
+	switch {
+	case a.Verdict == Reject:
 		return "REJECT, with this reason"
-	case Modify:
+	case a.Verdict == Modify:
 		return "APPROVE AS MODIFIED, " + textTerm(a.Term)
+	case !timed:
+		return "APPROVE"
 	}
 	return "APPROVE, " + textTerm(a.Term)
 }

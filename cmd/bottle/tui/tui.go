@@ -58,8 +58,6 @@ type Item struct {
 	Kind    string
 	Created time.Time
 	Subject string // what it is about, in a few words; hosts in ASCII
-	// Deciding says that an answer is being put in force by somebody else.
-	Deciding bool
 }
 
 // Grant is an approval in force, or one that ended and is still listed.

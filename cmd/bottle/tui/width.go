@@ -19,7 +19,7 @@ func plain(text string) string { return proposal.Clean(text, maxText) }
 // combining marks, ambiguous characters and emoji; counting the worst case of
 // each, no line ever grows longer than the screen.
 func cells(r rune) int {
-	if r < 0x7f {
+	if r < 0x7f || unicode.Is(unicode.M, r) {
 		return 1
 	}
 	switch width.LookupRune(r).Kind() {
@@ -41,9 +41,19 @@ func columns(text string) int {
 	return n
 }
 
+// wider tells whether text may take more than n columns.
+func wider(text string, n int) bool {
+	for _, r := range text {
+		if n -= cells(r); n < 0 {
+			return true
+		}
+	}
+	return false
+}
+
 // fit cuts text to at most n columns; a cut ends with "~".
 func fit(text string, n int) string {
-	if columns(text) <= n {
+	if !wider(text, n) {
 		return text
 	}
 	used := 0
@@ -66,24 +76,24 @@ func pad(text string, n int) string {
 func wrap(text string, n int) []string {
 	n = max(n, 8)
 	var lines []string
-	for columns(text) > n {
+	for wider(text, n) {
 		used, cut, blank := 0, 0, -1
 		for i, r := range text {
-			if used += cells(r); used > n {
-				break
-			}
 			if i > 0 && !unicode.Is(unicode.M, r) {
 				cut = i
 				if r == ' ' {
 					blank = i
 				}
 			}
+			if used += cells(r); used > n {
+				break
+			}
 		}
 		if blank > 0 {
 			cut = blank
 		}
-		if cut == 0 {
-			cut = len(text)
+		if cut == 0 { // one character with more marks than are ever shown
+			return append(lines, text)
 		}
 		lines = append(lines, strings.TrimRight(text[:cut], " "))
 		text = strings.TrimLeft(text[cut:], " ")
