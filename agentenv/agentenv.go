@@ -82,8 +82,9 @@ func Variables(o Options) []string {
 		"CLAUDE_CODE_MCP_AUTO_BACKGROUND_MS": "0",
 		"CLAUDE_CODE_MCP_TOOL_IDLE_TIMEOUT":  "0",
 		"MCP_TOOL_TIMEOUT":                   strconv.Itoa(toolTimeout * 1000),
-		// Update checks and telemetry would only be refused.
-		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC": "1",
+		// Update checks, telemetry and catalogues would only be refused.
+		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC":             "1",
+		"CLAUDE_CODE_DISABLE_OFFICIAL_MARKETPLACE_AUTOINSTALL": "1",
 	}
 	if o.Term != "" {
 		env["TERM"] = o.Term
