@@ -97,8 +97,14 @@ func startGateWith(t *testing.T, rules string, change func(*sshdtest.Server), se
 	return g
 }
 
-// TestMain removes what template makes.
+// TestMain removes what template makes, or makes the process a gate.
 func TestMain(m *testing.M) {
+	if settings := os.Getenv(childEnv); settings != "" {
+		if err := beChild(settings); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+		}
+		os.Exit(1)
+	}
 	code := m.Run()
 	if dir, err := templateOnce(); err == nil {
 		os.RemoveAll(dir)
