@@ -71,7 +71,7 @@ func Reserved(name string) bool {
 // file's values replace the defaults, not what Reserved names.
 func Variables(o Options) []string {
 	env := map[string]string{
-		"PATH":  Home + "/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+		"PATH":  Home + "/.local/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/usr/local/go/bin",
 		"TERM":  "xterm-256color",
 		"LANG":  "C.UTF-8",
 		"SHELL": "/bin/bash",
