@@ -3,6 +3,7 @@ package egress
 import (
 	"crypto/tls"
 	"encoding/base32"
+	"encoding/base64"
 	"encoding/hex"
 	"net/http"
 	"slices"
@@ -58,6 +59,7 @@ func TestHostLabels(t *testing.T) {
 		labels[name+", cut"] = cut(secret, 11)
 		labels[name+", hex"] = cut(toHex(secret), 60)
 		labels[name+", hex, cut"] = cut(toHex(secret), 17)
+		labels[name+", base64"] = cut(base64.RawURLEncoding.EncodeToString([]byte(secret)), 60)
 		labels[name+", base32"] = cut(toBase32(secret), 60)
 		labels[name+", base32, small, cut"] = cut(strings.ToLower(toBase32(secret)), 23)
 	}
@@ -94,7 +96,8 @@ func TestHostLabels(t *testing.T) {
 // secret as long as all is small.
 func TestNamesInTheTunnel(t *testing.T) {
 	l := newLab(t, route("\"*.wild.test\""))
-	spelled := cut(shapeAnthropic, 60) + ".wild.test"
+	label := base64.RawURLEncoding.EncodeToString([]byte(known))
+	spelled := label + ".wild.test"
 	small := strings.ToLower(spelled)
 	for name, c := range map[string]struct{ sni, host string }{
 		"Host": {small, spelled},
@@ -117,7 +120,7 @@ func TestNamesInTheTunnel(t *testing.T) {
 	if asked := l.asked(); len(asked) > 0 {
 		t.Errorf("%v was looked up", asked)
 	}
-	if len(l.verdicts(cut(shapeAnthropic, 60))) > 0 {
+	if len(l.verdicts(label)) > 0 {
 		t.Error("the secret is in the audit log")
 	}
 	conn, _ := l.connect("a.wild.test:443")
