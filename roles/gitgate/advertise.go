@@ -68,6 +68,9 @@ func offer(raw []byte, pushOptions bool) ([]byte, error) {
 			err := lines.Flush()
 			return out.Bytes(), err
 		}
+		if len(line) == 0 { // go-git would write it as a flush
+			return nil, errors.New("the upstream advertises an empty line")
+		}
 		if reference, capabilities, ok := bytes.Cut(line, []byte{0}); ok && !done {
 			done = true
 			kept := keepCapabilities(string(capabilities), pushOptions)

@@ -84,6 +84,7 @@ func TestHostileRequests(t *testing.T) {
 	z := gzip.NewWriter(&gzipped)
 	_, _ = z.Write([]byte(good + whole))
 	_ = z.Close()
+	bomb := gzipBomb(good, 64<<20)
 
 	for _, test := range []struct {
 		name, body, want string
@@ -100,6 +101,8 @@ func TestHostileRequests(t *testing.T) {
 		{name: "a thin pack", body: good + thin, want: "no-thin"},
 		{name: "not gzip", body: good + whole, header: []string{"Content-Encoding", "gzip"}, want: "not"},
 		{name: "half of a gzip", body: gzipped.String()[:gzipped.Len()/2], header: []string{"Content-Encoding", "gzip"}, want: "refused: malformed"},
+		{name: "a gzip bomb", body: bomb, header: []string{"Content-Encoding", "gzip"}, want: "limit: the push is too large"},
+		{name: "something behind a gzip", body: gzipped.String() + "x", header: []string{"Content-Encoding", "gzip"}, want: "refused: malformed"},
 		{name: "another coding", body: good + whole, header: []string{"Content-Encoding", "br"}, want: "not one git uses"},
 		{name: "a certificate", body: section(line("push-cert\x00push-cert=1")), want: "not offered"},
 		{name: "a capability that was not offered", body: section(line(none + " " + tip + " refs/heads/new\x00 report-status session-id=x")), want: "not offered"},
@@ -172,6 +175,50 @@ func TestHostileRequests(t *testing.T) {
 	}
 }
 
+// gzipBomb is a gzip file of head and so many zeros.
+func gzipBomb(head string, zeros int) string {
+	var out bytes.Buffer
+	z := gzip.NewWriter(&out)
+	_, _ = io.WriteString(z, head)
+	for piece := make([]byte, 1<<20); zeros > 0; zeros -= len(piece) {
+		_, _ = z.Write(piece)
+	}
+	_ = z.Close()
+	return out.String()
+}
+
+// TestHostileFetches: what is no request is answered with an error, and the next
+// fetch is served.
+func TestHostileFetches(t *testing.T) {
+	t.Parallel()
+	g := startGate(t, nil)
+	for name, body := range map[string]string{
+		"a gzip bomb":       gzipBomb("", 80<<20),
+		"not gzip":          "0000",
+		"half of a gzip":    gzipBomb(line("command=ls-refs\n")+"0000", 1<<20)[:40],
+		"a line cut short":  gzipBomb("00ffcommand", 0),
+		"no length":         gzipBomb("zzzzcommand", 0),
+		"no command at all": gzipBomb(line("command=archive\n")+"0000", 0),
+	} {
+		request, err := http.NewRequest(http.MethodPost, g.url+"/"+uploadPack, strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		request.Header.Set("Content-Encoding", "gzip")
+		request.Header.Set("Git-Protocol", version2)
+		response, err := http.DefaultClient.Do(request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		answer, _ := io.ReadAll(response.Body) // which may break off
+		response.Body.Close()
+		if strings.Contains(string(answer), "refs/heads/main") {
+			t.Errorf("%s: it was served: %q", name, answer)
+		}
+	}
+	git(t, "", "ls-remote", g.url)
+}
+
 // pack is one that says it has so many objects and has none.
 func pack(count uint32) string {
 	header := binary.BigEndian.AppendUint32([]byte("PACK\x00\x00\x00\x02"), count)
@@ -181,6 +228,46 @@ func pack(count uint32) string {
 func summed(content string) string {
 	sum := sha1.Sum([]byte(content))
 	return content + string(sum[:])
+}
+
+// FuzzAdvertisement reads what an upstream advertises: what the agent is shown of
+// it are whole lines that never offer what the gate does not understand.
+func FuzzAdvertisement(f *testing.F) {
+	id := strings.Repeat("1", 40)
+	f.Add([]byte(line(id+" refs/heads/x\x00report-status push-cert=nonce push-options session-id=y agent=git/2\n") + line(id+" refs/heads/y\n") + "0000"))
+	f.Add([]byte(line(none+" capabilities^{}\x00") + "0000"))
+	f.Add([]byte("0004" + line("x\x00y\x00push-cert") + "0000"))
+	f.Fuzz(func(t *testing.T, raw []byte) {
+		_ = offersFilter(raw)
+		_ = outcomes(raw)
+		out, err := offer(raw, false)
+		if err != nil {
+			return
+		}
+		in, lines := bytes.NewReader(out), 0
+		for {
+			content, kind, err := readPkt(in)
+			if err != nil {
+				t.Fatalf("%q from %q: %v", out, raw, err)
+			}
+			if kind == pktFlush {
+				break
+			}
+			_, capabilities, first := strings.Cut(string(content), "\x00")
+			if lines++; !first {
+				continue
+			}
+			for capability := range strings.FieldsSeq(capabilities) {
+				name, _, _ := strings.Cut(capability, "=")
+				if lines == 1 && (name == "push-cert" || name == "push-options" || name == "session-id") {
+					t.Fatalf("%q is offered of %q", capability, raw)
+				}
+			}
+		}
+		if in.Len() > 0 {
+			t.Fatalf("%d bytes stand behind the end", in.Len())
+		}
+	})
 }
 
 func FuzzReadPush(f *testing.F) {

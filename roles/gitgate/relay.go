@@ -53,7 +53,7 @@ func (p *push) relay(reply io.Reader) (status []byte, err error) {
 			}
 			p.report.raw([]byte("0000"))
 			return status, nil
-		case kind != pktData:
+		case kind != pktData || len(line) == 0: // git sends no empty line
 			return status, errors.New("the upstream answers in another protocol")
 		}
 		if !p.request.sideband {
@@ -62,9 +62,6 @@ func (p *push) relay(reply io.Reader) (status []byte, err error) {
 			_ = pktline.NewEncoder(&raw).Encode(line)
 			p.report.raw(raw.Bytes())
 			continue
-		}
-		if len(line) == 0 {
-			return status, errors.New("the upstream answers without a band")
 		}
 		switch band, data := line[0], line[1:]; band {
 		case bandStatus:

@@ -8,8 +8,6 @@ import (
 	"io"
 	"net/http"
 	"strings"
-
-	"github.com/go-git/go-git/v5/plumbing/format/pktline"
 )
 
 // upstream is a git remote that the gate speaks to. Both calls speak smart
@@ -105,16 +103,17 @@ func (a *answer) Close() error {
 // readToFlush reads pkt-lines up to and with a flush and returns their bytes.
 func readToFlush(r io.Reader) ([]byte, error) {
 	var raw bytes.Buffer
-	lines := pktline.NewScanner(io.TeeReader(io.LimitReader(r, maxAdvertisement), &raw))
-	for lines.Scan() {
-		if len(lines.Bytes()) == 0 {
+	lines := io.TeeReader(io.LimitReader(r, maxAdvertisement), &raw)
+	for {
+		switch _, kind, err := readPkt(lines); {
+		case errors.Is(err, io.EOF):
+			return nil, io.ErrUnexpectedEOF
+		case err != nil:
+			return nil, err
+		case kind == pktFlush:
 			return raw.Bytes(), nil
 		}
 	}
-	if err := lines.Err(); err != nil {
-		return nil, err
-	}
-	return nil, io.ErrUnexpectedEOF
 }
 
 // httpUpstream is a remote behind HTTPS with a token.
