@@ -3,6 +3,7 @@ package main_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"net/http"
 	"os"
@@ -125,11 +126,13 @@ func TestClaudeCodeAsksAndReaches(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- up.Wait() }()
 
-	id := s.proposal(t, "asks", ended)
+	id := s.proposal(t, ended)
 	if s.guide.Load() != 0 || s.net.reached("guide.example.org:443") {
 		t.Error("the host was reached before anybody allowed it")
 	}
-	s.approve(t, "asks", id)
+	if said, err := s.bottle(t.Context(), "proposals", "approve", id).CombinedOutput(); err != nil {
+		t.Errorf("approve: %v\n%s", err, said)
+	}
 	if err := <-ended; err != nil {
 		t.Fatalf("%v\n%s\n%s", err, &out, &stderr)
 	}
@@ -158,7 +161,7 @@ func TestClaudeCodeAsksAndReaches(t *testing.T) {
 }
 
 // proposal waits for the agent's one and returns its id.
-func (s *claudeSetting) proposal(t *testing.T, slug string, ended <-chan error) string {
+func (s *claudeSetting) proposal(t *testing.T, ended <-chan error) string {
 	t.Helper()
 	for {
 		select {
@@ -168,8 +171,20 @@ func (s *claudeSetting) proposal(t *testing.T, slug string, ended <-chan error) 
 			t.Fatal("no proposal")
 		case <-time.After(50 * time.Millisecond):
 		}
-		if id := s.openProposal(t, slug); id != "" {
-			return id
+		out, err := s.bottle(t.Context(), "proposals", "ls", "--json").Output()
+		if err != nil {
+			t.Fatal(err)
 		}
+		var open []struct{ ID, Kind string }
+		if err := json.Unmarshal(out, &open); err != nil {
+			t.Fatalf("%v: %s", err, out)
+		}
+		if len(open) == 0 {
+			continue
+		}
+		if len(open) > 1 || open[0].Kind != "egress-block" {
+			t.Fatalf("more waits than Claude Code asked for: %s", out)
+		}
+		return open[0].ID
 	}
 }
