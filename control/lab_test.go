@@ -438,7 +438,7 @@ func (c *mcpClient) connections() int {
 
 // call calls a tool; an error is an answer without status.
 func (c *mcpClient) call(tool string, arguments map[string]any) answer {
-	result, err := c.session.CallTool(context.Background(), &mcp.CallToolParams{Name: tool, Arguments: arguments})
+	result, err := c.session.CallTool(c.t.Context(), &mcp.CallToolParams{Name: tool, Arguments: arguments})
 	if err != nil {
 		return answer{Notes: err.Error()}
 	}

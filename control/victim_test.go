@@ -245,5 +245,6 @@ func TestKilledAndOvertaken(t *testing.T) {
 				t.Error(err)
 			}
 		}
+		<-asked.told
 	}
 }
