@@ -90,6 +90,7 @@ func TestItRefusesToStart(t *testing.T) {
 		{"health port in use", []string{"CLAUDE_BOTTLE_HEALTH_LISTEN=" + taken.Addr().String()}, []string{"CLAUDE_BOTTLE_HEALTH_LISTEN", taken.Addr().String()}},
 		{"role port in use", []string{gitGate, "GIT_GATE_LISTEN=" + taken.Addr().String()}, []string{"GIT_GATE_LISTEN", taken.Addr().String()}},
 		{"no such address", []string{gitGate, "GIT_GATE_LISTEN=203.0.113.1:1"}, []string{"GIT_GATE_LISTEN"}},
+		{"malformed head of the other chain", []string{"CLAUDE_BOTTLE_OPERATOR_HEAD=17:x"}, []string{"CLAUDE_BOTTLE_OPERATOR_HEAD"}},
 		{"malformed number", []string{"CLAUDE_BOTTLE_MAX_CRASHES=x"}, []string{"CLAUDE_BOTTLE_MAX_CRASHES"}},
 		{"secrets that others may read", []string{"CLAUDE_BOTTLE_SECRETS=" + readable}, []string{"CLAUDE_BOTTLE_SECRETS", "chmod 600"}},
 		{"secrets that are missing", []string{"CLAUDE_BOTTLE_SECRETS=/nonexistent"}, []string{"CLAUDE_BOTTLE_SECRETS"}},
