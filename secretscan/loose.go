@@ -175,6 +175,19 @@ func assigned(text []byte, begin int) bool {
 	return len(before) > 0 && before[len(before)-1] != ','
 }
 
+// nameBefore is where the name begins that stands last in text, before the signs
+// that give it a value, from a position on.
+func nameBefore(text []byte, from int) int {
+	at := len(text)
+	for at > from && !isName(text[at-1]) {
+		at--
+	}
+	for at > from && isName(text[at-1]) {
+		at--
+	}
+	return at
+}
+
 // prefixes are the literal texts that matches of re begin with; exact tells
 // whether they are no longer than these.
 func prefixes(re *syntax.Regexp) (list []string, exact bool) {

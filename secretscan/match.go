@@ -267,7 +267,8 @@ func isValue(c byte) bool { return isName(c) || c == '=' || c == '+' || c == '/'
 // judge applies to a match what gitleaks does: the group, entropy and
 // allowlists. Loosely, when the secret is long, other conditions stand in for
 // some entropy, which hexadecimal digits have too little of, and for short stop
-// words, which stand in what is drawn as well.
+// words, which stand in what is drawn as well; and of the names that a match
+// may hold, which an allowlist may be about, only the last counts.
 func (m *matcher) judge(window []byte, groups []int, from int, loose bool) (hit, bool) {
 	match := strings.Trim(string(window[groups[0]:groups[1]]), "\n")
 	begin, end := groups[0], groups[1]
@@ -291,6 +292,9 @@ func (m *matcher) judge(window []byte, groups []int, from int, loose bool) (hit,
 	}
 	if least != 0 && entropy(secret) <= least {
 		return hit{}, false
+	}
+	if loose {
+		match = string(window[nameBefore(window[:begin], groups[0]):groups[1]])
 	}
 	line := func() string { return lineAround(m.text, from+groups[0], from+groups[1]) }
 	for _, lists := range [][]*allowlist{m.rules.global, m.rule.allow} {

@@ -5,7 +5,7 @@ package secretscan
 var ownRules = []ruleSource{
 	// Also other kinds of keys than for the API, in the lower case of host
 	// names, and cut off at the end of a label.
-	{ID: "anthropic-api-key", Regex: `(?i)(sk-ant-[a-z]{2,10}[0-9]{2}-[a-z0-9_-]{32,})`, Entropy: 3.8, SecretGroup: 1},
+	{ID: "anthropic-api-key", Regex: `(?i)sk-ant-[a-z]{2,10}[0-9]{2}-([a-z0-9_-]{32,})`, Entropy: 3.8, SecretGroup: 1},
 	{ID: "aws-access-token", Regex: `(akia[a-z2-7]{16})`, Entropy: 3, SecretGroup: 1},
 	// A value behind a name in a path, a file name or a reference.
 	{ID: "generic-api-key", Regex: `(?i)(?:api[_-]?key|secret|token|passw(?:or)?d)s?(?:/|[_-])([a-z0-9][\w=-]{19,150})`, Entropy: 3, SecretGroup: 1, drawn: true},

@@ -120,7 +120,7 @@ func loadRules() (*rules, error) {
 		loose, both := loosen(parsed, made.leads)
 		begins := heads(withoutLead(parsed))
 		if own {
-			made.alnumHead, made.fixed = alnumPrefix(parsed), true
+			made.alnumHead, made.fixed = alnumPrefix(parsed), !varies(parsed)
 		} else if loose != nil && (begins != nil || made.leads) {
 			expression = both.String()
 			made.loose = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(loose.String()) })

@@ -1,6 +1,7 @@
 package secretscan_test
 
 import (
+	"bytes"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -20,10 +21,14 @@ const (
 // drawn is text of n characters of an alphabet.
 func drawn(random *rand.Rand, n int, alphabet string) string {
 	out := make([]byte, n)
-	for i := range out {
-		out[i] = alphabet[random.IntN(len(alphabet))]
+	for {
+		for i := range out {
+			out[i] = alphabet[random.IntN(len(alphabet))]
+		}
+		if bytes.ContainsAny(out, digits) || !strings.Contains(alphabet, lower) {
+			return string(out) // letters alone are no generic secret
+		}
 	}
-	return string(out)
 }
 
 // drawShapes draws a secret of each shape that nobody told the scanner of, as
@@ -42,7 +47,7 @@ var surroundings = func() []string {
 	list := []string{
 		"%s", "?q=%s&x=1", "see [x](https://c.test/?q=%s) first", "<https://c.test/?q=%s>", "![](https://c.test/%s \"picture\")",
 		"%s.txt", "%s@host", "<%s>", "tree/%s/file", "/x-%s-y.png", `{"%s":1}`, "Cookie: theme=dark; note=%s", "agent/1 (%s)",
-		"name_%s", "text/html;note=\"%s\"", "note=%s\r\n", "refs/heads/attack/%s", "\x00\x00%s\x00\x00", "\xff\xfe\x80%s\x80\xff", "é%sé",
+		"author %s <a@c.test> 1700000000 +0000\n", "name_%s", "text/html;note=\"%s\"", "note=%s\r\n", "refs/heads/attack/%s", "\x00\x00%s\x00\x00", "\xff\xfe\x80%s\x80\xff", "é%sé",
 	}
 	for c := byte(1); c < 0x80; c++ {
 		switch {
@@ -60,7 +65,7 @@ func TestShapesAreFoundInEveryForm(t *testing.T) {
 	s := mustNew(t)
 	random := rand.New(rand.NewPCG(3, 5))
 	for shape, draw := range sortedByKey(drawShapes) {
-		for range 120 {
+		for range 60 {
 			secret := draw(random)
 			for name, encode := range encoders {
 				if name == "base32 at 3" && shape == "aws" {
@@ -93,6 +98,60 @@ func sortedByKey[V any](m map[string]V) func(yield func(string, V) bool) {
 			if !yield(key, m[key]) {
 				return
 			}
+		}
+	}
+}
+
+// TestHostLabelsAreFound: labels fold letters, hold no underscore, and end after
+// 63 characters.
+func TestHostLabelsAreFound(t *testing.T) {
+	s := mustNew(t)
+	random := rand.New(rand.NewPCG(7, 11))
+	for range 200 {
+		for _, shape := range []string{"anthropic", "aws"} {
+			secret := strings.ReplaceAll(strings.TrimRight(drawShapes[shape](random), "-_"), "_", "-")
+			labels := slices.Collect(slices.Chunk([]byte(secret), 50))
+			parts := make([]string, len(labels))
+			for i, label := range labels {
+				parts[i] = strings.Trim(string(label), "-")
+			}
+			name := strings.Join(parts, ".") + ".wild.example.com"
+			for _, text := range []string{name, strings.ToLower(name), strings.ReplaceAll(strings.ToLower(name), ".", "")} {
+				if shape == "aws" && !strings.Contains(text, ".") {
+					continue // nothing tells where it ends
+				}
+				if s.Text("host name", text) == nil {
+					t.Errorf("%s got out: %s", shape, text)
+				}
+			}
+		}
+	}
+	for _, name := range []string{"akiachanged-the-docs.example.com", "sk-ant-farm-docs.example.com", "sk-ant-api03-your-key-here-goes-in-this-place-please.example.com"} {
+		if f := s.Text("host name", name); f != nil {
+			t.Errorf("control %s: %v", name, f)
+		}
+	}
+}
+
+// TestNamedValuesInPaths: a value behind a telling name is a secret, a hash or
+// a name is not.
+func TestNamedValuesInPaths(t *testing.T) {
+	s := mustNew(t)
+	value := "q9Zt7Lw2Xk5Rb8Nv3Mc6Hd1Jf4Gs0P"
+	for _, text := range []string{
+		"/token/" + value, "/v1/secret/" + value + "/x", "/api-key/" + value, "refs/heads/api_key-" + value,
+		"X-Api-Key: " + value, "note: Bearer " + value + ".", `{"apiKey":"` + value + `"}`, "?access_token=" + value + "&x=1", "Secret: " + value,
+	} {
+		if s.Text("path", text) == nil {
+			t.Errorf("got out: %s", text)
+		}
+	}
+	for _, text := range []string{
+		"/commit/9d1a2b3c4d5e6f708192a3b4c5d6e7f801234567", "/tokens/design-tokens-for-buttons", "/secret/my-database-password-name",
+		"/token/123e4567-e89b-12d3-a456-426614174000", "Bearer tokens are described in RFC6750-and-elsewhere", "/npm/token-types-2.1.0.tgz",
+	} {
+		if f := s.Text("path", text); f != nil {
+			t.Errorf("control %s: %v", text, f)
 		}
 	}
 }
