@@ -20,9 +20,10 @@ import (
 	"math/rand/v2"
 	"mime/multipart"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"text/template"
 )
@@ -83,9 +84,15 @@ func randomBytes(seed, n int) string {
 	return string(b)
 }
 
-// sourceText is n bytes of source code, half of it of this repository.
+// library is the folder of the standard library's net/http.
+var library = sync.OnceValues(func() (string, error) {
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "net/http").Output()
+	return strings.TrimSpace(string(dir)), err
+})
+
+// sourceText is n bytes of source code, half of it of this package.
 func sourceText(t *testing.T, n int) string {
-	return fileTexts(t, n/2, ".", ".go") + fileTexts(t, n-n/2, filepath.Join(runtime.GOROOT(), "src/net/http"), ".go")
+	return fileTexts(t, n/2, ".", ".go") + fileTexts(t, n-n/2, must(library())(t), ".go")
 }
 
 // fileTexts is the beginning of the files below a folder, in order, each after

@@ -56,6 +56,36 @@ func TestAddFinding(t *testing.T) {
 	}
 }
 
+func FuzzAddFinding(f *testing.F) {
+	for _, seed := range []string{full, table, edited, "routes: [{host: a.test, findings: [{rule: a, fingerprint: b}]}]", "routes:\n-\n  host: a.test # x\n"} {
+		f.Add([]byte(seed), "a.test", "jwt", "12")
+	}
+	f.Fuzz(func(t *testing.T, src []byte, host, rule, fingerprint string) {
+		added := routes.Finding{Rule: rule, Fingerprint: fingerprint}
+		out, err := routes.AddFinding(src, host, added)
+		if err != nil {
+			return // said, and nothing changed
+		}
+		before, after := mustParse(t, string(src)).Routes(), mustParse(t, string(out)).Routes()
+		found := false
+		for i, r := range after {
+			if n := len(before[i].Findings); len(r.Findings) > n {
+				r.Findings = r.Findings[:n:n]
+			}
+			if n := len(r.Findings); n == 0 {
+				r.Findings = before[i].Findings
+			}
+			found = found || slices.Contains(after[i].Findings, added)
+			if !reflect.DeepEqual(r, before[i]) {
+				t.Fatalf("%q became %q", src, out)
+			}
+		}
+		if !found || len(after) != len(before) {
+			t.Fatalf("%q became %q without the finding", src, out)
+		}
+	})
+}
+
 func TestAddFindingRefuses(t *testing.T) {
 	for _, c := range []struct {
 		host string
