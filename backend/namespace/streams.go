@@ -115,7 +115,7 @@ func lookUp(c command) (path string, code int, err error) {
 	if found != nil {
 		return "", 126, found
 	}
-	return "", 127, fmt.Errorf("%s: command not found in the bottle", name)
+	return "", 127, fmt.Errorf("%s: command not found in the bottle, which has the host's /usr and your workspace but nothing of your home folder", name)
 }
 
 func executable(path string) (code int, err error) {
