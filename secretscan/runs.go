@@ -43,7 +43,32 @@ func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (h
 		w.run(text, at, end, open, depth, tell)
 		at = end
 	}
+	if !final && hold == len(text) {
+		hold = w.shortRun(text)
+	}
 	return hold
+}
+
+// shortRun is where a run too short to be decoded ends the text, if what it
+// gives begins like a match of a rule; len(text) otherwise.
+func (w *sweep) shortRun(text []byte) int {
+	begin := len(text)
+	for begin > 0 && len(text)-begin < minRun && base64Value[text[begin-1]] != 0xff {
+		begin--
+	}
+	run, rs := text[begin:], w.scanner.rules
+	if rs == nil || len(run) >= minRun {
+		return len(text)
+	}
+	var buf [minRun]byte
+	for _, c := range []coding{base64Coding, hexCoding, base32Coding} {
+		for offset := 0; offset < c.offsets && len(run)-offset > minTail; offset++ {
+			if body := c.decode(buf[:0], run[offset:]); len(body) >= minTail && rs.words.within(body) {
+				return begin
+			}
+		}
+	}
+	return len(text)
 }
 
 // runEnd is the end of the run that begins at begin, over the line breaks that

@@ -105,6 +105,13 @@ func (w *words) tail(text []byte) int {
 	return len(text)
 }
 
+// within tells whether a word, or at its end the beginning of one, is in text.
+func (w *words) within(text []byte) bool {
+	found := w.tail(text) < len(text)
+	w.find(text, func(int, int) { found = true })
+	return found
+}
+
 func (w *words) check(text []byte, at int, slot uint16, found func(begin, number int)) {
 	for _, candidate := range w.lists[slot] {
 		if equalFold(text[at:], candidate.word) {

@@ -1,0 +1,193 @@
+package secretscan
+
+import (
+	"bytes"
+	"compress/bzip2"
+	"compress/flate"
+	"compress/gzip"
+	"compress/zlib"
+	"encoding/binary"
+	"errors"
+	"io"
+	"slices"
+)
+
+const (
+	// maxMagic is the length of the longest magic.
+	maxMagic = 4
+	// zipHeader is the length of a zip entry's header without names.
+	zipHeader, zipDeflated = 30, 8
+	// rawSample is how much of a stream's beginning must not be text for the
+	// stream to be taken for raw deflate, which has no magic.
+	rawSample = 32
+)
+
+// opener begins to unpack one kind of container at its first byte.
+type opener struct {
+	magic string
+	// first: the magic is too short to be looked for in the middle of data.
+	first bool
+	// heavy: unpacking takes megabytes.
+	heavy bool
+	open  func(io.Reader) (io.Reader, error)
+}
+
+// openers has an entry for every magic that is looked for.
+var openers = []opener{
+	{magic: "\x1f\x8b\x08", open: openGzip},
+	{magic: "PK\x03\x04", open: openZipEntry},
+	{magic: "BZh", heavy: true, open: openBzip2},
+	{magic: "H4sI", open: from64(openGzip)},
+	{magic: "UEsD", open: from64(openZipEntry)},
+	{magic: "\x78\x01", first: true, open: openZlib},
+	{magic: "\x78\x5e", first: true, open: openZlib},
+	{magic: "\x78\x9c", first: true, open: openZlib},
+	{magic: "\x78\xda", first: true, open: openZlib},
+	{magic: "", first: true, open: openDeflate},
+}
+
+// next is where in text, which stands at an offset in its stream, the next
+// container of a kind may begin, or -1.
+func (o *opener) next(text []byte, offset int64) int {
+	switch {
+	case !o.first:
+		return bytes.Index(text, []byte(o.magic))
+	case offset > 0 || !bytes.HasPrefix(text, []byte(o.magic)):
+		return -1
+	case o.magic == "" && printable(text[:min(len(text), rawSample)]):
+		return -1
+	}
+	return 0
+}
+
+// printable tells whether nearly all bytes are those of text.
+func printable(body []byte) bool {
+	n := 0
+	for _, c := range body {
+		if c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t' {
+			n++
+		}
+	}
+	return n*8 >= len(body)*7
+}
+
+// openGzip reads one member; the next one begins with its own magic.
+func openGzip(r io.Reader) (io.Reader, error) {
+	member, err := gzip.NewReader(r)
+	if err != nil {
+		return nil, err
+	}
+	member.Multistream(false)
+	return member, nil
+}
+
+func openZlib(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }
+
+func openBzip2(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }
+
+func openDeflate(r io.Reader) (io.Reader, error) { return flate.NewReader(r), nil }
+
+// openZipEntry reads one entry; the next one begins with its own magic. What
+// is stored without compression needs no unpacking.
+func openZipEntry(r io.Reader) (io.Reader, error) {
+	var header [zipHeader]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
+		return nil, err
+	}
+	if binary.LittleEndian.Uint16(header[8:]) != zipDeflated {
+		return nil, errors.New("not deflated")
+	}
+	names := int64(binary.LittleEndian.Uint16(header[26:])) + int64(binary.LittleEndian.Uint16(header[28:]))
+	if _, err := io.CopyN(io.Discard, r, names); err != nil {
+		return nil, err
+	}
+	return flate.NewReader(r), nil
+}
+
+// from64 opens a container that stands in base64, of whatever length.
+func from64(open func(io.Reader) (io.Reader, error)) func(io.Reader) (io.Reader, error) {
+	return func(r io.Reader) (io.Reader, error) { return open(&reader64{source: r}) }
+}
+
+// reader64 decodes base64 up to the first character that is none, over line
+// breaks.
+type reader64 struct {
+	source io.Reader
+	acc    uint32
+	have   int
+	ended  bool
+}
+
+// Read implements io.Reader.
+func (r *reader64) Read(p []byte) (int, error) {
+	for len(p) > 0 && !r.ended {
+		var buf [4 << 10]byte
+		n, err := r.source.Read(buf[:min(len(p), len(buf))])
+		out := 0
+		for _, c := range buf[:n] {
+			v := base64Value[c]
+			if v == 0xff {
+				if c == '\n' || c == '\r' {
+					continue
+				}
+				r.ended = true
+				break
+			}
+			r.acc = r.acc<<6 | uint32(v)
+			if r.have += 6; r.have >= 8 {
+				r.have -= 8
+				p[out] = byte(r.acc >> r.have)
+				out++
+			}
+		}
+		if out > 0 || err != nil {
+			return out, err
+		}
+	}
+	return 0, io.EOF
+}
+
+// holdsContainer tells whether a container with a magic may begin in body.
+func holdsContainer(body []byte) bool {
+	return slices.ContainsFunc(openers, func(o opener) bool { return o.magic != "" && o.next(body, 0) >= 0 })
+}
+
+// marks64 are the characters that base64 gives for the magics.
+var marks64 = []string{"H4sI", "UEsD", "Qlpo", "eJ", "eNo", "eAE", "eF"}
+
+// containers64 unpacks the containers that a run of base64 characters gives,
+// the first of each alignment with all that follows it.
+func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
+	var seen [4]bool
+	for i, mark := range marks64 {
+		for at := 0; at < len(r.characters) && !w.over; at++ {
+			next := bytes.Index(r.characters[at:], []byte(mark))
+			if next < 0 || i >= wholeMarks && at+next > 0 {
+				break
+			}
+			if at += next; !seen[at%4] {
+				seen[at%4] = true
+				buf := &w.tables[depth].text
+				*buf = base64Coding.decode((*buf)[:0], r.characters[at:])
+				w.unpack(*buf, r, len(r.characters), depth, tell)
+			}
+		}
+	}
+}
+
+// wholeMarks is the number of marks that are looked for everywhere; the others
+// are too short and must begin the run.
+const wholeMarks = 3
+
+// unpack scans the containers in what a run gives up to its character end.
+func (w *sweep) unpack(body []byte, r *run, end, depth int, tell func(hit) bool) {
+	if w.over || !holdsContainer(body) {
+		return
+	}
+	var inside unpackers
+	found, _ := inside.push(w.scanner, "", body, 0, 0, !r.open || end < len(r.characters), depth)
+	inside.stop()
+	if found != nil {
+		tell(hit{rule: found.Rule, begin: r.begin, end: r.end, secret: found.Fingerprint})
+	}
+}
