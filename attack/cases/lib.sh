@@ -52,9 +52,8 @@ harmless() {
 
 # secrets is what every surface is tried with: a name for each, and the text to
 # carry it out in. known are values that the operator gave the bottle; shape are
-# values that only look like secrets, which nobody told the bottle of: cases try
-# those in the places where gitleaks' rules look.
-secrets="known-anthropic known-aws known-generic"
+# values that only look like secrets, which nobody told the bottle of.
+secrets="known-anthropic known-aws known-generic shape-anthropic shape-aws shape-generic"
 text() {
 	case $1 in
 	known-anthropic) printf %s "$KNOWN_ANTHROPIC" ;;

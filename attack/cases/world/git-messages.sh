@@ -1,7 +1,7 @@
 # A secret in what is no file's content: messages, authors, names, notes, tags, trees.
 need git
 clone
-for secret in harmless known-generic known-anthropic; do
+for secret in harmless $secrets; do
 	rule=$(rule $secret)
 	end() {
 		if [ $secret = harmless ]; then deliver "$1"; else offer "$1-$secret" "$rule"; fi
