@@ -137,13 +137,18 @@ func TestClaudeCodeAsksAndReaches(t *testing.T) {
 		t.Fatalf("%v\n%s\n%s", err, &out, &stderr)
 	}
 
-	refused, results := s.model.heard()
+	refused, results, offered := s.model.heard()
 	if len(results) != 3 {
 		t.Fatalf("the model saw %d results: %q", len(results), results)
 	}
 	for i, want := range []string{"403", "approved", guideText} {
 		if !strings.Contains(results[i], want) {
 			t.Errorf("result %d holds no %q: %s", i, want, results[i])
+		}
+	}
+	for _, tool := range []string{"egress-block", "pipelock-block", "capability-block", "list-egress-routes", "check-proposal"} {
+		if !offered["mcp__supervise__"+tool] {
+			t.Errorf("the model was not offered %s at once: %v", tool, offered)
 		}
 	}
 	if s.guide.Load() != 1 {

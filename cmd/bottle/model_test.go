@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"slices"
 	"sync"
@@ -22,8 +23,9 @@ type model struct {
 	script []call
 
 	mu      sync.Mutex
-	refused []string // requests without the token, or with another beside it
-	results []string // what each tool call of the script came to
+	refused []string        // requests without the token, or with another beside it
+	results []string        // what each tool call of the script came to
+	offered map[string]bool // the tools that the agent said it has
 }
 
 // message is as much of a conversation as the script needs.
@@ -34,7 +36,7 @@ type message struct {
 type messagesRequest struct {
 	Stream   bool
 	Messages []message
-	Tools    []json.RawMessage
+	Tools    []struct{ Name string }
 }
 
 func (m *model) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -67,7 +69,10 @@ func (m *model) answer(w http.ResponseWriter, request messagesRequest) {
 	block := map[string]any{"type": "text", "text": "That is all."}
 	stop := "end_turn"
 	if len(request.Tools) > 0 {
-		m.results = toolResults(request.Messages)
+		m.results, m.offered = toolResults(request.Messages), make(map[string]bool)
+		for _, tool := range request.Tools {
+			m.offered[tool.Name] = true
+		}
 		if next := len(m.results); next < len(m.script) {
 			block = map[string]any{
 				"type": "tool_use", "id": fmt.Sprintf("toolu_%02d", next),
@@ -146,9 +151,10 @@ func stream(w http.ResponseWriter, block map[string]any, stop string) {
 	event("message_stop", map[string]any{})
 }
 
-// heard is what the model was told: requests without its token, and results.
-func (m *model) heard() (refused, results []string) {
+// heard is what the model was told: requests without its token, results, and
+// the tools that were offered last.
+func (m *model) heard() (refused, results []string, offered map[string]bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	return slices.Clone(m.refused), slices.Clone(m.results)
+	return slices.Clone(m.refused), slices.Clone(m.results), maps.Clone(m.offered)
 }
