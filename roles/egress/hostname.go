@@ -21,15 +21,14 @@ func (l *live) scanHost(host canon.Host, spelled string, about policy.Decision) 
 	return &d
 }
 
-// secretLabels scans what is free of a name: as it was written, as it will be
-// looked up, and in the capitals that the receiver can give back to what has
-// no small letters, such as base32 and the ids of access keys.
+// secretLabels scans what is free of a name, as it will be looked up and as it
+// was written.
 func (l *live) secretLabels(host canon.Host, spelled string) *secretscan.Finding {
 	name := host.String()
 	for _, free := range l.table.FreeLabels(host) {
 		canonical := firstLabels(name, free)
 		seen := make(map[string]bool)
-		for _, text := range []string{canonical, firstLabels(spelled, free), strings.ToUpper(canonical)} {
+		for _, text := range []string{canonical, firstLabels(spelled, free)} {
 			for _, form := range labelForms(text) {
 				if seen[form] {
 					continue
