@@ -133,7 +133,11 @@ func (a *app) sure(ctx context.Context, d *decision, o *control.Operator, slug s
 	if d.yes || !onTerminal() || o.WasShown(r.ID) {
 		return true, nil
 	}
-	if err := printReview(slug, r); err != nil {
+	judged, err := a.replayed(slug, r)
+	if err != nil {
+		return false, err
+	}
+	if err := printReview(slug, r, judged); err != nil {
 		return false, err
 	}
 	d.review = r.Proposal.Review

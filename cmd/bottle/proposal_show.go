@@ -8,6 +8,7 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/control"
 	"github.com/claude-bottle/claude-bottle/proposal"
+	"github.com/claude-bottle/claude-bottle/replay"
 )
 
 func newProposalShow(a *app) *cobra.Command {
@@ -24,10 +25,14 @@ func newProposalShow(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
+		judged, err := a.replayed(slug, r)
+		if err != nil {
+			return err
+		}
 		if a.json {
-			err = printJSON(shownReview(slug, r))
+			err = printJSON(shownReview(slug, r, judged))
 		} else {
-			err = printReview(slug, r)
+			err = printReview(slug, r, judged)
 		}
 		if err != nil {
 			return err
@@ -51,19 +56,21 @@ type reviewJSON struct {
 	Justification string             `json:"justification"`
 	Review        string             `json:"review"`
 	Response      *proposal.Response `json:"response,omitempty"`
+	// Replay is what of the recorded refusals the rule would have let through.
+	Replay *replay.Result `json:"replay,omitempty"`
 }
 
-func shownReview(slug string, r control.Review) reviewJSON {
+func shownReview(slug string, r control.Review, judged *replay.Result) reviewJSON {
 	return reviewJSON{
 		Slug: slug, ID: r.ID, Kind: r.Kind, Created: r.Created.Format("2006-01-02T15:04:05Z07:00"), Rule: r.Rule,
 		Host: r.Host, Unicode: r.Unicode, Diff: r.Diff, Justification: r.Justification,
-		Review: r.Proposal.Review, Response: r.Response,
+		Review: r.Proposal.Review, Response: r.Response, Replay: judged,
 	}
 }
 
 // printReview prints all that an operator has to see before deciding. What the
 // agent wrote stands apart, and is marked on every line.
-func printReview(slug string, r control.Review) error {
+func printReview(slug string, r control.Review, judged *replay.Result) error {
 	fmt.Printf("%-10s %s\n", "proposal", r.ID)
 	fmt.Printf("%-10s %s\n", "bottle", slug)
 	fmt.Printf("%-10s %s\n", "kind", r.Kind)
@@ -85,6 +92,7 @@ func printReview(slug string, r control.Review) error {
 	} else {
 		fmt.Printf("%-10s\n%s", "changes", r.Diff)
 	}
+	printReplay(judged)
 	fmt.Printf("%-10s %s\n", "review", r.Proposal.Review)
 	return nil
 }

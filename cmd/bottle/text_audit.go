@@ -118,3 +118,56 @@ func several(n uint64, thing string) string {
 	}
 	return fmt.Sprintf("%d %ss", n, thing)
 }
+
+func sayNoReplay(err error) {
+	say("what was refused so far cannot be compared with the proposal: %v", err)
+}
+
+// mostReplayed is how many refusals are listed beside a proposal.
+const mostReplayed = 12
+
+// printReplay tells what a proposal's rule would have let through, what of that
+// the agent did not name first.
+func printReplay(r *replay.Result) {
+	if r == nil {
+		return
+	}
+	if len(r.Would) == 0 {
+		fmt.Printf("%-10s %s\n", "replay", "nothing that was refused so far would have been let through")
+	} else {
+		fmt.Printf("%-10s %s would have been let through, %d of them not named by the agent\n", "replay",
+			several(replay.Count(r.Would), "refusal"), replay.Count(r.Unnamed))
+	}
+	listed := 0
+	for _, named := range []bool{false, true} {
+		for _, refusal := range r.Would {
+			if refusal.Named != named || listed == mostReplayed {
+				continue
+			}
+			listed++
+			mark := "not named"
+			if named {
+				mark = "named"
+			}
+			fmt.Printf("%-10s   %-9s  %4d × %s\n", "", mark, refusal.Count, refusedThing(refusal))
+		}
+	}
+	if more := len(r.Would) - listed; more > 0 {
+		fmt.Printf("%-10s   and %d more\n", "", more)
+	}
+	if r.Unknown > 0 {
+		fmt.Printf("%-10s   %s of this host were too many to be recorded whole\n", "", several(r.Unknown, "refusal"))
+	}
+}
+
+// refusedThing is a refusal in words; its text is clean since it was loaded.
+func refusedThing(r replay.Refusal) string {
+	at := r.Host
+	if r.Port != 443 && r.Port != 0 {
+		at += fmt.Sprintf(":%d", r.Port)
+	}
+	if r.Connection() {
+		return "connection to " + at + " (" + string(r.Rule) + ")"
+	}
+	return r.Method + " " + at + r.Path + " (" + string(r.Rule) + ")"
+}
