@@ -23,7 +23,6 @@ import (
 type nameServer struct {
 	address, port string
 	world         *world
-	conn          net.PacketConn
 }
 
 // allowedNames are all that the bundle may ever ask for.
@@ -33,21 +32,31 @@ var allowedNames = []string{
 
 func startNameServer(t *testing.T, w *world) *nameServer {
 	t.Helper()
-	conn, err := net.ListenPacket("udp", ":0")
-	if err != nil {
-		t.Fatal(err)
+	port := "0"
+	var s *nameServer
+	// A server for all addresses would answer from another one than was asked.
+	for _, address := range append([]string{w.address}, addresses(t)...) {
+		conn, err := net.ListenPacket("udp", net.JoinHostPort(address, port))
+		if s != nil && err != nil {
+			continue // the first one again, or taken
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		if s == nil {
+			port = fmt.Sprint(conn.LocalAddr().(*net.UDPAddr).Port)
+			s = &nameServer{net.JoinHostPort(address, port), port, w}
+		}
+		go s.serve(conn)
 	}
-	t.Cleanup(func() { conn.Close() })
-	port := fmt.Sprint(conn.LocalAddr().(*net.UDPAddr).Port)
-	s := &nameServer{net.JoinHostPort(w.address, port), port, w, conn}
-	go s.serve()
 	return s
 }
 
-func (s *nameServer) serve() {
+func (s *nameServer) serve(conn net.PacketConn) {
 	packet := make([]byte, 1500)
 	for {
-		n, from, err := s.conn.ReadFrom(packet)
+		n, from, err := conn.ReadFrom(packet)
 		if err != nil {
 			return
 		}
@@ -70,7 +79,7 @@ func (s *nameServer) serve() {
 			}
 		}
 		if answer, err := message.Pack(); err == nil {
-			s.conn.WriteTo(answer, from)
+			conn.WriteTo(answer, from)
 		}
 	}
 }

@@ -30,7 +30,7 @@ const (
 type remains struct {
 	agent      string // the bottle file's agent
 	containers map[string]container.Summary
-	networks   []string
+	networks   map[string]string // names by id
 	since      time.Time
 }
 
@@ -60,7 +60,7 @@ func (b *Backend) find(ctx context.Context, api *client.Client, slug string) (ma
 		if r, ok := found[slug]; ok {
 			return r
 		}
-		return remains{containers: map[string]container.Summary{}}
+		return remains{containers: map[string]container.Summary{}, networks: map[string]string{}}
 	}
 	for _, c := range containers.Items {
 		slug := c.Labels[labelSlug]
@@ -83,7 +83,7 @@ func (b *Backend) find(ctx context.Context, api *client.Client, slug string) (ma
 			continue
 		}
 		r := of(slug)
-		r.networks = append(r.networks, n.Name)
+		r.networks[n.ID] = n.Name
 		found[slug] = r
 	}
 	return found, nil
@@ -190,7 +190,7 @@ func (b *Backend) Orphans(ctx context.Context) ([]backend.Orphan, error) {
 		for _, part := range slices.Sorted(maps.Keys(f.containers)) {
 			add(orphanContainer, containerName(f.containers[part]))
 		}
-		for _, name := range f.networks {
+		for _, name := range slices.Sorted(maps.Values(f.networks)) {
 			add(orphanNetwork, name)
 		}
 		if _, ok := records[slug]; ok {
@@ -245,9 +245,11 @@ func (b *Backend) Remove(ctx context.Context, o backend.Orphan) error {
 		}
 		return nil // it is gone
 	case orphanNetwork:
-		if slices.Contains(f.networks, o.Name) {
-			_, err := api.NetworkRemove(ctx, o.Name, client.NetworkRemoveOptions{})
-			return gone(err)
+		for id, name := range f.networks {
+			if name == o.Name {
+				_, err := api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+				return gone(err)
+			}
 		}
 		return nil
 	case orphanState:
@@ -293,8 +295,8 @@ func removeAll(ctx context.Context, api *client.Client, home state.Home, dir sta
 		})
 	}
 	failed = append(failed, group.Wait())
-	for _, name := range f.networks {
-		_, err := api.NetworkRemove(ctx, name, client.NetworkRemoveOptions{})
+	for id := range f.networks {
+		_, err := api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 		failed = append(failed, gone(err))
 	}
 	if _, err := os.Stat(string(dir)); err == nil {

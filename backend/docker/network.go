@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -61,6 +62,9 @@ func (b *Backend) makeInner(ctx context.Context, api *client.Client, slug string
 	}
 	no := false
 	name := innerNetwork(slug)
+	if err := nameIsFree(ctx, api, name); err != nil {
+		return inner{}, err
+	}
 	for try := range innerTries {
 		subnet := innerSubnet(slug, try)
 		_, err := api.NetworkCreate(ctx, name, client.NetworkCreateOptions{
@@ -82,12 +86,30 @@ func (b *Backend) makeInner(ctx context.Context, api *client.Client, slug string
 func (b *Backend) makeOuter(ctx context.Context, api *client.Client, slug string) error {
 	no := false
 	name := outerNetwork(slug)
+	if err := nameIsFree(ctx, api, name); err != nil {
+		return err
+	}
 	_, err := api.NetworkCreate(ctx, name, client.NetworkCreateOptions{
 		Driver: "bridge", EnableIPv6: &no,
 		Labels: networkLabels(b.options.Home, slug, partOuter),
 	})
 	if err != nil {
 		return explainNetwork(name, err)
+	}
+	return nil
+}
+
+// nameIsFree is an error when a network has the name: engines before 25.0 make a
+// second one of the same name.
+func nameIsFree(ctx context.Context, api *client.Client, name string) error {
+	networks, err := api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)})
+	if err != nil {
+		return fmt.Errorf("network %s: %w", name, err)
+	}
+	for _, n := range networks.Items {
+		if n.Name == name { // the filter takes parts of names as well
+			return explainNetwork(name, errors.New("network "+name+" already exists"))
+		}
 	}
 	return nil
 }

@@ -152,25 +152,26 @@ func (s *start) make(ctx context.Context, terminal bool) error {
 	if s.folders, err = prepareFolders(s.plan, s.workspace, s.user); err != nil {
 		return err
 	}
-	group, groupCtx := errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		s.inner, err = s.backend.makeInner(groupCtx, s.api, s.plan.Slug)
+	// What the engine was asked for is waited for, also when another thing
+	// fails: it would be made all the same, when nobody looks any more.
+	var networks, containers errgroup.Group
+	networks.Go(func() (err error) {
+		s.inner, err = s.backend.makeInner(ctx, s.api, s.plan.Slug)
 		return err
 	})
-	group.Go(func() error { return s.backend.makeOuter(groupCtx, s.api, s.plan.Slug) })
-	if err := group.Wait(); err != nil {
+	networks.Go(func() error { return s.backend.makeOuter(ctx, s.api, s.plan.Slug) })
+	if err := networks.Wait(); err != nil {
 		return err
 	}
-	group, groupCtx = errgroup.WithContext(ctx)
-	group.Go(func() (err error) {
-		s.bundle, err = s.createBundle(groupCtx)
+	containers.Go(func() (err error) {
+		s.bundle, err = s.createBundle(ctx)
 		return err
 	})
-	group.Go(func() (err error) {
-		s.agent, err = s.createAgent(groupCtx, terminal)
+	containers.Go(func() (err error) {
+		s.agent, err = s.createAgent(ctx, terminal)
 		return err
 	})
-	return group.Wait()
+	return containers.Wait()
 }
 
 // startBoth starts the bundle, and the agent's container, which stops at its

@@ -22,7 +22,14 @@ func main() {
 	case "run":
 		os.Exit(run(command(args)))
 	case "exec":
-		os.Exit(replace(command(args)))
+		if len(args) < 1 {
+			fail(usage)
+		}
+		os.Exit(runFurther(command(args[1:])))
+	case "signal":
+		if err := signalFurther(args); err != nil {
+			fail(err.Error())
+		}
 	case "prove":
 		os.Exit(prove(args))
 	case "seal":
@@ -34,7 +41,7 @@ func main() {
 	}
 }
 
-const usage = "usage: bottle-init run|exec -- COMMAND..., prove TARGETS -- COMMAND..., seal ADDRESS..."
+const usage = "usage: bottle-init run -- COMMAND..., exec TOKEN -- COMMAND..., signal TOKEN NUMBER, prove TARGETS -- COMMAND..., seal ADDRESS:PORT..."
 
 // command is what follows the "--".
 func command(args []string) []string {

@@ -22,6 +22,11 @@ const gatePatience = 2 * time.Minute
 // signals on to its process group, reaps, and returns the command's exit code,
 // 128+signal when it was killed.
 func run(argv []string) int {
+	// The agent is the same user and could read this process's memory.
+	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
+		fmt.Fprintln(os.Stderr, "bottle-init:", err)
+		return 126
+	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
 	if !waitAtGate(signals) {
@@ -114,20 +119,28 @@ func reap(child int) (code int, ended bool) {
 	}
 }
 
-// replace becomes the command, with the agent's environment.
-func replace(argv []string) int {
-	env, err := environment()
+// runFurther runs a further command of the agent's and returns its exit code.
+// The token, among its arguments, is how signalFurther finds it.
+func runFurther(argv []string) int {
+	signal.Ignore(unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM, unix.SIGTTOU)
+	child, code, err := start(argv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bottle-init:", err)
-		return 126
+		return code
 	}
-	path, code, err := find(argv[0], env)
-	if err == nil {
-		err = unix.Exec(path, argv, env)
-		code = exitOf(err)
+	for {
+		var status unix.WaitStatus
+		if _, err := unix.Wait4(child, &status, 0, nil); errors.Is(err, unix.EINTR) {
+			continue
+		} else if err != nil {
+			fmt.Fprintln(os.Stderr, "bottle-init:", err)
+			return 126
+		}
+		if status.Signaled() {
+			return 128 + int(status.Signal())
+		}
+		return status.ExitStatus()
 	}
-	fmt.Fprintln(os.Stderr, "bottle-init:", err)
-	return code
 }
 
 // find finds a command as a shell would, and returns the exit code that a shell
