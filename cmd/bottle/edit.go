@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
 )
 
@@ -50,25 +49,17 @@ func editText(ctx context.Context, name string, initial []byte, check func([]byt
 	}
 }
 
-// runEditor runs the operator's editor, which may be a command with arguments.
+// runEditor runs the operator's editor.
 func runEditor(ctx context.Context, dir, path string) error {
-	editor := os.Getenv("VISUAL")
-	if editor == "" {
-		editor = os.Getenv("EDITOR")
-	}
-	if editor == "" {
-		editor = "vi"
-	}
-	cmd := exec.CommandContext(ctx, "/bin/sh", "-c", "exec "+editor+` "$1"`, "editor", path)
-	cmd.Dir = dir
+	cmd := editorCommand(dir, path)
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stderr, os.Stderr
 	if onTerminal() {
 		cmd.Stdout = os.Stdout
 	}
 	if err := cmd.Run(); err != nil {
-		return errEditor(editor, err)
+		return errEditor(err)
 	}
-	return nil
+	return ctx.Err()
 }
 
 // keepText keeps a text that could not be used and returns where.

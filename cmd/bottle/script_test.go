@@ -44,19 +44,21 @@ func run(m *testing.M) int {
 // TestScripts runs each script of testdata/script as a user at a shell would.
 func TestScripts(t *testing.T) {
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata/script",
-		Setup: func(env *testscript.Env) error {
-			env.Setenv("PATH", programs+":"+os.Getenv("PATH"))
-			env.Setenv("CLAUDE_BOTTLE_HOME", filepath.Join(env.WorkDir, "home"))
-			env.Setenv("TERM", "xterm")
-			env.Setenv("GORACE", "atexit_sleep_ms=0") // by default each program waits a second at its end
-			env.Cd = filepath.Join(env.WorkDir, "project")
-			return errors.Join(
-				os.MkdirAll(env.Cd, 0o700),
-				os.MkdirAll(filepath.Join(env.WorkDir, "home", "bottles"), 0o700),
-			)
-		},
+		Dir:   "testdata/script",
+		Setup: setUp,
 	})
+}
+
+func setUp(env *testscript.Env) error {
+	env.Setenv("PATH", programs+":"+os.Getenv("PATH"))
+	env.Setenv("CLAUDE_BOTTLE_HOME", filepath.Join(env.WorkDir, "home"))
+	env.Setenv("TERM", "xterm")
+	env.Setenv("GORACE", "atexit_sleep_ms=0") // by default each program waits a second at its end
+	env.Cd = filepath.Join(env.WorkDir, "project")
+	return errors.Join(
+		os.MkdirAll(env.Cd, 0o700),
+		os.MkdirAll(filepath.Join(env.WorkDir, "home", "bottles"), 0o700),
+	)
 }
 
 // TestDemo plays the whole demo; it fails when anything is not as told.

@@ -199,8 +199,8 @@ func errNotSaved(err error) error {
 	return withHint(fmt.Errorf("the approval is in force, but the bottle file was not written: %w", err), "add the route by hand")
 }
 
-func errEditor(editor string, err error) error {
-	return withHint(fmt.Errorf("the editor %q failed, and nothing was changed: %w", editor, err), "set VISUAL or EDITOR to one that works")
+func errEditor(err error) error {
+	return withHint(fmt.Errorf("the editor failed, and nothing was changed: %w", err), "set VISUAL or EDITOR to one that works")
 }
 
 func errInvalidEdit(err error, path string) error {

@@ -1,0 +1,106 @@
+package main_test
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/creack/pty"
+
+	"github.com/claude-bottle/claude-bottle/proposal"
+)
+
+// typing is a command at a terminal.
+type typing struct {
+	t   *testing.T
+	mu  sync.Mutex
+	out bytes.Buffer
+	in  io.Writer
+	end func() error
+}
+
+func (b *liveBottle) atTerminal(args ...string) *typing {
+	b.t.Helper()
+	cmd := b.command(args...)
+	terminal, err := pty.Start(cmd)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	s := &typing{t: b.t, in: terminal, end: cmd.Wait}
+	go io.Copy(s, terminal)
+	b.t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		terminal.Close()
+	})
+	return s
+}
+
+func (s *typing) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.out.Write(p)
+}
+
+// expect waits for words and answers them.
+func (s *typing) expect(words, answer string) {
+	s.t.Helper()
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		s.mu.Lock()
+		text := s.out.String()
+		found := strings.Contains(text, words)
+		if found { // what follows may be the next question
+			s.out.Next(strings.Index(text, words) + len(words))
+		}
+		s.mu.Unlock()
+		if found {
+			io.WriteString(s.in, answer)
+			return
+		}
+		if time.Now().After(deadline) {
+			s.t.Fatalf("never said %q:\n%s", words, text)
+		}
+	}
+}
+
+// TestAtATerminal: nothing is approved there that was not shown, and a yes is
+// asked for.
+func TestAtATerminal(t *testing.T) {
+	b := startBottle(t, "typed")
+	p := b.file("new.test")
+
+	s := b.atTerminal("proposals", "approve", p.ID, "--once")
+	s.expect("agent says | for a test", "")
+	s.expect("approve new.test for one request? [y/N] ", "\n")
+	if err := s.end(); err != nil || b.allowed("new.test") || b.answer(p.ID) != "" {
+		t.Errorf("approved without a yes (%v)", err)
+	}
+
+	s = b.atTerminal("proposals", "approve", p.ID)
+	s.expect("until the bottle ends? [y/N] ", "y\n")
+	if err := s.end(); err != nil || !b.allowed("new.test") || b.answer(p.ID) != proposal.Approved {
+		t.Errorf("not approved with a yes (%v)", err)
+	}
+
+	// What `show` showed is not shown again.
+	p = b.file("other.test")
+	b.run("proposals", "show", p.ID)
+	s = b.atTerminal("proposals", "approve", p.ID)
+	s.expect("is approved", "")
+	if err := s.end(); err != nil || !b.allowed("other.test") {
+		t.Errorf("not approved after it was shown (%v)", err)
+	}
+
+	// An edit that cannot be used can be edited again.
+	p = b.file("third.test")
+	b.env = append(b.env, `EDITOR=sh -c 'grep -q hots "$1" && sed -i s/hots/host/ "$1" && echo "  methods: [GET]" >>"$1" || sed -i s/host:/hots:/ "$1"' sh`)
+	s = b.atTerminal("proposals", "modify", p.ID)
+	s.expect(`did you mean "host"`, "")
+	s.expect("edit it again? [y/N] ", "y\n")
+	s.expect("grant this? [y/N] ", "y\n")
+	if err := s.end(); err != nil || b.answer(p.ID) != proposal.Modified {
+		t.Errorf("not modified (%v)", err)
+	}
+}
