@@ -68,7 +68,7 @@ type scanText struct {
 	text         []byte
 }
 
-const scanSize = 2 << 20
+const scanSize = 1 << 20
 
 // scanTexts are what agents send: source and prose without secrets, the same
 // source in JSON, and a list of hashes, which looks like secrets to whoever
