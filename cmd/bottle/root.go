@@ -39,7 +39,6 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		newUp(a), newResume(a), newDown(a), newLs(a), newExec(a), newAttach(a), newLogs(a), newInfo(a),
 		newInit(a), newDoctor(a), newCleanup(a), newDemo(a),
-		newAudit(a),
 		newProposals(a), newAllow(a), newDeny(a), newRoutes(a), newRevoke(a),
 		newSupervise(a),
 		newAudit(a),
