@@ -48,12 +48,8 @@ func newClaudeSetting(t *testing.T, script ...call) *claudeSetting {
 			w.Write([]byte(guideText))
 		}),
 	})
-	s.env = append(os.Environ(),
-		"CLAUDE_BOTTLE_HOME="+s.home,
-		"EGRESS_RESOLVER="+s.net.names, "EGRESS_UPSTREAM_PROXY="+s.net.hop, "EGRESS_UPSTREAM_CA="+s.net.caFile,
-		"ANTHROPIC_API_KEY="+s.model.token,
-		"SUPERVISE_WAIT=5m",
-	)
+	s.env = slices.Concat(os.Environ(), s.net.env(),
+		[]string{"CLAUDE_BOTTLE_HOME=" + s.home, "ANTHROPIC_API_KEY=" + s.model.token, "SUPERVISE_WAIT=5m"})
 	example, err := os.ReadFile("../../examples/claude.md")
 	if err != nil {
 		t.Fatal(err)

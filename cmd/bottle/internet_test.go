@@ -67,6 +67,11 @@ func newInternet(t *testing.T, hosts map[string]http.Handler) *internet {
 	return n
 }
 
+// env is what an operator sets so that bottles use it.
+func (n *internet) env() []string {
+	return []string{"EGRESS_RESOLVER=" + n.names, "EGRESS_UPSTREAM_PROXY=" + n.hop, "EGRESS_UPSTREAM_CA=" + n.caFile}
+}
+
 // publicAddress is what the hosts' names lead to; nobody dials it, because the
 // next hop is asked for the names.
 var publicAddress = netip.MustParseAddr("8.8.4.4")
