@@ -349,7 +349,7 @@ func TestTheViewEndsWithItsKeeper(t *testing.T) {
 	if err := syscall.Kill(s.child(s.command.Process.Pid), syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
-	s.sees("ended with 137")
+	s.until("the shell's word", func() bool { return strings.Contains(s.output(), "ended with 137") })
 	s.until("the second screen to end", func() bool {
 		return s.firstScreen() && *s.modes() == *s.before
 	})
