@@ -140,19 +140,19 @@ func (d *desk) replay(detail *tui.Detail, r control.Review) {
 		detail.ReplayNote = noteReplayFailed(err)
 		return
 	}
-	route := *r.Route
-	route.Grant = r.ID
-	after, err := routes.New(append(r.Live.Routes(), route))
+	result, err := replay.JudgeRoute(refusals, r.Live, *r.Route, replay.AskedBy(r.Proposal), time.Now(), nil)
 	if err != nil {
 		detail.ReplayNote = noteReplayFailed(err)
 		return
 	}
-	result := replay.Judge(refusals, r.Live, after, replay.AskedBy(r.Proposal), time.Now(), nil)
 	for _, refusal := range result.Would {
 		detail.Replay = append(detail.Replay, tui.Refusal{
 			Count: int(min(refusal.Count, 1<<30)), Method: refusal.Method, Host: refusal.Host, Path: refusal.Path,
-			Rule: string(refusal.Rule), Named: !slices.Contains(result.Unnamed, refusal),
+			Rule: string(refusal.Rule), Named: refusal.Named,
 		})
+	}
+	if result.Unknown > 0 {
+		detail.ReplayNote = noteUnknown(result.Unknown)
 	}
 }
 

@@ -40,6 +40,10 @@ func noteReplayFailed(err error) string {
 	return "recorded refusals cannot be compared: " + err.Error()
 }
 
+func noteUnknown(n uint64) string {
+	return several(n, "refusal") + " of this host were too many to be recorded whole"
+}
+
 // about names the host, for kinds that have one.
 func about(host string) string {
 	if host == "" {

@@ -127,13 +127,14 @@ func (d *Detail) content(width int) (lines []line, need int, exact bool) {
 			unnamed += r.Count
 		}
 	}
-	if d.ReplayNote == "" {
+	if d.ReplayNote == "" || sum > 0 {
 		as := normal
 		if unnamed > 0 {
 			as = warning
 		}
 		w.block(as, "", "", textReplaySum(sum, unnamed))
-	} else {
+	}
+	if d.ReplayNote != "" {
 		w.block(normal, "", "", plain(d.ReplayNote))
 	}
 	w.head(textDiff)
@@ -166,6 +167,16 @@ func (w *words) words(text string, bundle bool) {
 
 func (w *words) replay(refusals []Refusal) {
 	w.head(textReplay)
+	refusals = slices.Clone(refusals)
+	slices.SortStableFunc(refusals, func(a, b Refusal) int { // what was not named first
+		switch {
+		case a.Named == b.Named:
+			return 0
+		case b.Named:
+			return -1
+		}
+		return 1
+	})
 	for i, r := range refusals {
 		if i == maxRefusals {
 			w.block(normal, "  ", "  ", textMoreRefusals(len(refusals)-i))

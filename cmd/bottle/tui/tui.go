@@ -82,8 +82,8 @@ type Detail struct {
 	// a blank. Empty when an approval changes no file.
 	Diff []string
 	// Replay are recorded refusals that the rule would have let through.
-	// ReplayNote says why there are none to show, "" when there is no more to
-	// say than the list.
+	// ReplayNote says what else there is to say of them, or why there are none
+	// to show; "" is nothing.
 	Replay     []Refusal
 	ReplayNote string
 	// Words are the agent's. ByBundle says that they come from the bundle.
