@@ -10,6 +10,9 @@ const (
 	// maxUnpackers is how many containers are unpacked at once in one stream,
 	// maxHeavy how many of those that take much memory. One more is a finding.
 	maxUnpackers, maxHeavy = 16, 2
+	// A stream may hold so many containers and one more in so many bytes, or is
+	// made to exhaust the scanner: an entry of a zip file takes that many.
+	maxTried, perContainer = 256, 100
 	// maxNesting is how many containers may lie in one another.
 	maxNesting = 3
 	// deflateDelay is how much data is held back because its text was not given
@@ -56,6 +59,12 @@ func (in *input) Read(p []byte) (int, error) {
 
 // ReadByte keeps flate from reading ahead through a buffer of its own.
 func (in *input) ReadByte() (byte, error) {
+	if len(in.data) > 0 {
+		c := in.data[0]
+		in.data = in.data[1:]
+		in.total++
+		return c, nil
+	}
 	var one [1]byte
 	_, err := in.Read(one[:])
 	return one[0], err
@@ -70,6 +79,7 @@ func (s *Scanner) unpack(place string, begin int64, depth int, o *opener) *unpac
 		if err != nil {
 			return // not such a container
 		}
+		defer release(plain)
 		bounded := &bounded{source: plain, input: in}
 		_, err = io.Copy(io.Discard, s.reader(place+" unpacked", bounded, depth+1))
 		if found, ok := errors.AsType[*Finding](err); ok {
@@ -108,7 +118,8 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // unpackers are the containers under way in one stream.
 type unpackers struct {
-	list []*unpacker
+	list  []*unpacker
+	tried int // containers so far
 }
 
 // push looks for containers in buf, of which the bytes from fresh on are new
@@ -148,8 +159,11 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 			if first+at+max(1, len(o.magic)) <= fresh {
 				continue // seen when it came
 			}
-			if us.full(o) {
-				return s.finding(place, hit{rule: Bomb}), hold
+			if us.tried++; us.full(o, end) {
+				if found = s.finding(place, hit{rule: Bomb}); found == nil {
+					continue // the operator lets it pass
+				}
+				break
 			}
 			u := s.unpack(place, start+int64(at), depth, o)
 			if u.push(text[at:], final) && !final {
@@ -164,15 +178,16 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	return found, hold
 }
 
-// full tells whether no further container of a kind can be unpacked.
-func (us *unpackers) full(o *opener) bool {
+// full tells whether no further container of a kind can be unpacked in a stream
+// of size bytes.
+func (us *unpackers) full(o *opener, size int64) bool {
 	heavy := 0
 	for _, u := range us.list {
 		if u.heavy {
 			heavy++
 		}
 	}
-	return len(us.list) >= maxUnpackers || o.heavy && heavy >= maxHeavy
+	return int64(us.tried) > maxTried+size/perContainer || len(us.list) >= maxUnpackers || o.heavy && heavy >= maxHeavy
 }
 
 // stop ends every coroutine.

@@ -134,6 +134,11 @@ func TestBombsAreRefused(t *testing.T) {
 	if f := s.Text("body", bomb); f == nil || f.Rule != secretscan.Bomb {
 		t.Errorf("got %v", f)
 	}
+	for _, flood := range []string{"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff", "PK\x03\x04\x14\x00\x00\x00\x08\x00", "BZh9 ", "H4sIAAAAAAAA/0tMSgY "} {
+		if _, f, err := stream(s, strings.Repeat(flood, 10_000)); f == nil || f.Rule != secretscan.Bomb {
+			t.Errorf("many of %q: %v %v", flood, f, err)
+		}
+	}
 	if f := s.Text("body", gzipped(t, strings.Repeat("\n", 1<<20))); f != nil {
 		t.Errorf("control: %v", f)
 	}

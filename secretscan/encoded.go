@@ -146,3 +146,9 @@ func decodeText(out, run []byte, begin, sure int) (_ []byte, end int) {
 	}
 	return base64Coding.decode(out, run[at:]), len(run)
 }
+
+// ascii32 tells whether the first eight characters of base32 give ASCII.
+func ascii32(run []byte) bool {
+	v := base32Value
+	return v[run[0]]&16|v[run[1]]&2|v[run[3]]&8|v[run[4]]&1|v[run[6]]&4 == 0
+}

@@ -5,11 +5,11 @@ import (
 	"compress/bzip2"
 	"compress/flate"
 	"compress/gzip"
-	"compress/zlib"
 	"encoding/binary"
 	"errors"
 	"io"
 	"slices"
+	"sync"
 )
 
 const (
@@ -29,7 +29,30 @@ type opener struct {
 	first bool
 	// heavy: unpacking takes megabytes.
 	heavy bool
-	open  func(io.Reader) (io.Reader, error)
+	open  func(byteSource) (io.Reader, error)
+}
+
+// byteSource is what containers are read from; decompressors that can read single
+// bytes do not read ahead through buffers of their own.
+type byteSource interface {
+	io.Reader
+	io.ByteReader
+}
+
+// Decompressors take tens of kilobytes, and containers may be many and small.
+var (
+	gzips  = sync.Pool{New: func() any { return new(gzip.Reader) }}
+	flates = sync.Pool{New: func() any { return flate.NewReader(nil) }}
+)
+
+// release gives a decompressor back that is no longer read.
+func release(r io.Reader) {
+	switch r := r.(type) {
+	case *gzip.Reader:
+		gzips.Put(r)
+	case flate.Resetter:
+		flates.Put(r)
+	}
 }
 
 // openers has an entry for every magic that is looked for.
@@ -72,24 +95,34 @@ func printable(body []byte) bool {
 }
 
 // openGzip reads one member; the next one begins with its own magic.
-func openGzip(r io.Reader) (io.Reader, error) {
-	member, err := gzip.NewReader(r)
-	if err != nil {
+func openGzip(r byteSource) (io.Reader, error) {
+	member, _ := gzips.Get().(*gzip.Reader)
+	if err := member.Reset(r); err != nil {
+		gzips.Put(member)
 		return nil, err
 	}
 	member.Multistream(false)
 	return member, nil
 }
 
-func openZlib(r io.Reader) (io.Reader, error) { return zlib.NewReader(r) }
+func openZlib(r byteSource) (io.Reader, error) {
+	if _, err := io.CopyN(io.Discard, r, 2); err != nil { // the magic
+		return nil, err
+	}
+	return openDeflate(r)
+}
 
-func openBzip2(r io.Reader) (io.Reader, error) { return bzip2.NewReader(r), nil }
+func openBzip2(r byteSource) (io.Reader, error) { return bzip2.NewReader(r), nil }
 
-func openDeflate(r io.Reader) (io.Reader, error) { return flate.NewReader(r), nil }
+func openDeflate(r byteSource) (io.Reader, error) {
+	plain, _ := flates.Get().(io.Reader)
+	resetter, _ := plain.(flate.Resetter)
+	return plain, resetter.Reset(r, nil)
+}
 
 // openZipEntry reads one entry; the next one begins with its own magic. What
 // is stored without compression needs no unpacking.
-func openZipEntry(r io.Reader) (io.Reader, error) {
+func openZipEntry(r byteSource) (io.Reader, error) {
 	var header [zipHeader]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
@@ -101,50 +134,54 @@ func openZipEntry(r io.Reader) (io.Reader, error) {
 	if _, err := io.CopyN(io.Discard, r, names); err != nil {
 		return nil, err
 	}
-	return flate.NewReader(r), nil
+	return openDeflate(r)
 }
 
 // from64 opens a container that stands in base64, of whatever length.
-func from64(open func(io.Reader) (io.Reader, error)) func(io.Reader) (io.Reader, error) {
-	return func(r io.Reader) (io.Reader, error) { return open(&reader64{source: r}) }
+func from64(open func(byteSource) (io.Reader, error)) func(byteSource) (io.Reader, error) {
+	return func(r byteSource) (io.Reader, error) { return open(&reader64{source: r}) }
 }
 
 // reader64 decodes base64 up to the first character that is none, over line
 // breaks.
 type reader64 struct {
-	source io.Reader
+	source io.ByteReader
 	acc    uint32
 	have   int
 	ended  bool
 }
 
-// Read implements io.Reader.
-func (r *reader64) Read(p []byte) (int, error) {
-	for len(p) > 0 && !r.ended {
-		var buf [4 << 10]byte
-		n, err := r.source.Read(buf[:min(len(p), len(buf))])
-		out := 0
-		for _, c := range buf[:n] {
-			v := base64Value[c]
-			if v == 0xff {
-				if c == '\n' || c == '\r' {
-					continue
-				}
-				r.ended = true
-				break
-			}
-			r.acc = r.acc<<6 | uint32(v)
-			if r.have += 6; r.have >= 8 {
-				r.have -= 8
-				p[out] = byte(r.acc >> r.have)
-				out++
-			}
+// ReadByte implements io.ByteReader.
+func (r *reader64) ReadByte() (byte, error) {
+	for !r.ended {
+		c, err := r.source.ReadByte()
+		if err != nil {
+			return 0, err
 		}
-		if out > 0 || err != nil {
-			return out, err
+		v := base64Value[c]
+		if v == 0xff {
+			r.ended = c != '\n' && c != '\r'
+			continue
+		}
+		r.acc = r.acc<<6 | uint32(v)
+		if r.have += 6; r.have >= 8 {
+			r.have -= 8
+			return byte(r.acc >> r.have), nil
 		}
 	}
 	return 0, io.EOF
+}
+
+// Read implements io.Reader.
+func (r *reader64) Read(p []byte) (int, error) {
+	for i := range p {
+		c, err := r.ReadByte()
+		if err != nil {
+			return i, err
+		}
+		p[i] = c
+	}
+	return len(p), nil
 }
 
 // holdsContainer tells whether a container with a magic may begin in body.

@@ -10,8 +10,8 @@ import (
 )
 
 const (
-	// chunk is how much is read at once.
-	chunk = 64 << 10
+	// chunk is the most that is read at once, firstChunk how much at first.
+	chunk, firstChunk = 64 << 10, 4 << 10
 	// context is how much of what was released is kept, to find what began in
 	// it.
 	context = 1 << 10
@@ -81,8 +81,9 @@ func (r *reader) fill() {
 		r.next, r.safe, r.scanned = r.next-drop, r.safe-drop, r.scanned-drop
 		r.passed += int64(drop)
 	}
-	r.buf = slices.Grow(r.buf, chunk)
-	n, err := r.source.Read(r.buf[len(r.buf) : len(r.buf)+chunk])
+	size := min(chunk, max(firstChunk, int(r.passed)+len(r.buf)))
+	r.buf = slices.Grow(r.buf, size)
+	n, err := r.source.Read(r.buf[len(r.buf) : len(r.buf)+size])
 	r.buf = r.buf[:len(r.buf)+n]
 	final := err != nil
 	packed, keep := r.inside.push(r.scanner, r.place, r.buf, len(r.buf)-n, r.passed, final, r.depth)

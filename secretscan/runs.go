@@ -5,6 +5,9 @@ import "bytes"
 const (
 	// minRun is the shortest run of characters that is decoded.
 	minRun = 16
+	// minContainer is the shortest run that can hold a container, and the
+	// shortest one of base32 that may begin with something else than text.
+	minContainer = 40
 	// maxRun is how much of a run is held back while its end is not there;
 	// of a longer one only keepRun is seen again.
 	maxRun  = 16 << 10
@@ -125,7 +128,9 @@ func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func
 		w.decoded(r, 0, len(r.characters), depth, tell, hexCoding)
 		return
 	}
-	w.containers64(r, depth, tell)
+	if len(r.characters) >= minContainer {
+		w.containers64(r, depth, tell)
+	}
 	texts64(r.characters, r.lead, &w.tables[depth].text, func(at int, text []byte, head int) {
 		w.within(r, text, head, at, depth, tell, base64Coding)
 	})
@@ -149,7 +154,7 @@ func (w *sweep) segments(r *run, depth int, tell func(hit) bool) {
 		if stop-hex >= minRun {
 			w.decoded(r, hex, stop, depth, tell, hexCoding)
 		}
-		if stop-at >= minRun && classify(text[at:stop]).base32 {
+		if stop-at >= minRun && classify(text[at:stop]).base32 && (stop-at >= minContainer || ascii32(text[at:])) {
 			w.decoded(r, at, stop, depth, tell, base32Coding)
 		}
 		at = stop
