@@ -33,11 +33,16 @@ func (l *lab) figures(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	recorded, err := l.auditFigure(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("audit: %w", err)
+	}
 	figures := []figure{
 		{"bundle exec to ready, ms", fmt.Sprintf("%.0f", milliseconds(exec)), "median of 9; budget 150"},
 		{"bottle up to first instruction, ms", fmt.Sprintf("%.0f", milliseconds(up)), "median of 9, namespace; budget 300"},
 		{"bundle RSS idle, MB", fmt.Sprintf("%.0f", idle), "budget 60"},
 		{"bundle RSS after the load above, MB", fmt.Sprintf("%.0f", loaded), ""},
+		recorded,
 	}
 	for _, name := range []string{"bin/sidecars", "bin/bottle"} {
 		info, err := os.Stat(name)
