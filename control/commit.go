@@ -108,7 +108,7 @@ func (j *journal) detail() map[string]any {
 	detail := map[string]any{"what": j.What}
 	if d := j.Decision; d != nil {
 		detail["proposal"], detail["review"], detail["status"] = d.ProposalID, d.Review, string(d.Status)
-		detail["notes"] = d.Notes
+		detail["kind"], detail["rule"], detail["notes"] = string(j.Kind), j.Rule, d.Notes
 		if d.Expires != nil {
 			detail["expires"] = *d.Expires
 		}

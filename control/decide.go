@@ -62,7 +62,7 @@ func (o *Operator) decide(ctx context.Context, what, id, review string, status p
 	if err := q.RollBack(id); err != nil { // of a decision that no operator is making
 		return Outcome{}, err
 	}
-	j := &journal{What: what, Decision: &proposal.Response{
+	j := &journal{What: what, Kind: e.Kind, Rule: e.Rule, Decision: &proposal.Response{
 		ProposalID: id, Review: review, Status: status, Notes: proposal.Clean(t.Notes, maxNotes),
 		Decided: o.o.Now().UTC(), Operator: o.o.Name,
 	}}
@@ -82,12 +82,15 @@ func (o *Operator) decide(ctx context.Context, what, id, review string, status p
 
 // grant fills in what an approval puts in force.
 func (o *Operator) grant(ctx context.Context, j *journal, e proposal.Entry, t Terms, modified *routes.Route) error {
-	l, err := o.read(ctx)
-	if err != nil {
-		return err
+	r := Review{Entry: e}
+	var l live
+	var err error
+	if changesRoutes(e.Kind) {
+		if l, err = o.read(ctx); err != nil {
+			return err
+		}
 	}
-	r := Review{Entry: e, Live: l.table}
-	if err := r.fill(l); err != nil {
+	if err := r.fill(l.table); err != nil {
 		return err
 	}
 	if modified != nil {

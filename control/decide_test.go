@@ -1,9 +1,11 @@
 package control_test
 
 import (
+	"bufio"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
@@ -148,11 +150,18 @@ func TestRevoke(t *testing.T) {
 		if got := l.get(agent, "new.test", "/"); got != "hello" {
 			t.Errorf("granted: %s", got)
 		}
+		ends, stays := l.stream(agent, "new.test"), l.stream(agent, "api.test")
 		if _, err := l.operator().Revoke(t.Context(), by(asked)); err != nil {
 			t.Fatal(err)
 		}
 		if got := l.get(agent, "new.test", "/"); got == "hello" {
 			t.Error("still reached after it was revoked")
+		}
+		l.eventually("the stream of the revoked grant ends", func() bool { return ends() != nil })
+		for range 10 {
+			if err := stays(); err != nil {
+				t.Fatalf("a stream that stays allowed: %v", err)
+			}
 		}
 		l.wantHosts()
 	}
@@ -160,6 +169,49 @@ func TestRevoke(t *testing.T) {
 		if _, err := l.operator().Revoke(t.Context(), none); !errors.Is(err, control.ErrNoGrant) {
 			t.Errorf("%s: %v", none, err)
 		}
+	}
+}
+
+// stream opens an event stream and returns what reads one line of it.
+func (l *lab) stream(client *http.Client, host string) (next func() error) {
+	l.t.Helper()
+	response, err := client.Get(l.url(host, "/events"))
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	l.t.Cleanup(func() { response.Body.Close() })
+	lines := bufio.NewReader(response.Body)
+	next = func() error {
+		_, err := lines.ReadString('\n')
+		return err
+	}
+	if err := next(); err != nil {
+		l.t.Fatal(err)
+	}
+	return next
+}
+
+// TestTwoAnswersAtOnce: one of them is the answer, the other is told so.
+func TestTwoAnswersAtOnce(t *testing.T) {
+	l := newLab(t)
+	asked := l.askHost(l.mcp(), "new.test")
+	answers := make(chan error, 2)
+	go func() {
+		_, err := l.operator().Approve(t.Context(), asked.ID, asked.review(), control.Terms{})
+		answers <- err
+	}()
+	go func() {
+		_, err := l.operator().Reject(t.Context(), asked.ID, asked.review(), "no")
+		answers <- err
+	}()
+	first, second := <-answers, <-answers
+	if (first == nil) == (second == nil) || !errors.Is(errors.Join(first, second), proposal.ErrAnswered) {
+		t.Errorf("%v, %v", first, second)
+	}
+	if told := <-asked.told; told.Status == proposal.Approved {
+		l.wantHosts("new.test")
+	} else {
+		l.wantHosts()
 	}
 }
 
@@ -184,7 +236,8 @@ func TestRejectChangesNothing(t *testing.T) {
 func TestCapabilityIsANote(t *testing.T) {
 	l := newLab(t)
 	asked := l.ask(l.mcp(), "capability-block", map[string]any{"change": "more memory", "justification": "big build"})
-	before := l.read(l.dir.Routes())
+	before := l.read(l.dir.Routes()) + "# by hand, and not in force\n" // no answer needs it to be
+	l.write(l.dir.Routes(), []byte(before))
 	if _, err := l.operator().Approve(t.Context(), asked.ID, asked.review(), control.Terms{Uses: 1}); !errors.Is(err, control.ErrTerms) {
 		t.Errorf("once: %v", err)
 	}

@@ -10,7 +10,6 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/control"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
-	"github.com/claude-bottle/claude-bottle/state"
 )
 
 func TestTheOperatorsOwnEdits(t *testing.T) {
@@ -102,11 +101,21 @@ func TestWhatCannotBeChangesNothing(t *testing.T) {
 	if report := l.health(); report.Roles["egress"].Generation != 1 || report.Roles["pipelock"].Generation != 1 {
 		t.Errorf("something was put in force: %+v", report)
 	}
-	if state.Dir(l.home.Dir("nobody")) != "" {
-		if _, err := os.Stat(string(l.home.Dir("nobody"))); err == nil {
-			t.Error("a folder was made for a bottle that is none")
+	if l.home.Exists("nobody") {
+		t.Error("a folder was made for a bottle that is none")
+	}
+	for _, path := range []string{l.dir.Routes(), l.dir.Pipelock()} { // unreadable, whoever reads
+		if err := errors.Join(os.Rename(path, path+".away"), os.Mkdir(path, 0o700)); err != nil {
+			t.Fatal(err)
+		}
+		if out, err := o.Allow(t.Context(), "good.test"); err == nil {
+			t.Errorf("allowed without %s: %+v", path, out)
+		}
+		if err := errors.Join(os.Remove(path), os.Rename(path+".away", path)); err != nil {
+			t.Fatal(err)
 		}
 	}
+	l.wantHosts()
 }
 
 // TestAPatternKeepsAHostOpen: denying what stays allowed would be a lie.

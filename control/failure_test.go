@@ -70,11 +70,11 @@ func TestAFailedApprovalTakesEverythingBack(t *testing.T) {
 			},
 			"egress refused it", nil,
 		},
-		"the operator changes their mind": {
-			func(_ *lab, b *bottle) {
+		"the operator interrupts": {
+			func(l *lab, b *bottle) {
 				b.signalled = func(s os.Signal) error {
 					if s == syscall.SIGHUP {
-						return context.Canceled
+						l.interrupt()
 					}
 					return nil
 				}
@@ -100,7 +100,10 @@ func TestAFailedApprovalTakesEverythingBack(t *testing.T) {
 			routesBefore, pipelockBefore := l.read(l.dir.Routes()), l.read(l.dir.Pipelock())
 			b := l.bottle()
 			fail.cause(l, b)
-			_, err := l.operatorOf(b).Approve(t.Context(), asked.ID, asked.review(), control.Terms{})
+			var ctx context.Context
+			ctx, l.interrupt = context.WithCancel(t.Context())
+			defer l.interrupt()
+			_, err := l.operatorOf(b).Approve(ctx, asked.ID, asked.review(), control.Terms{})
 			if err == nil || !strings.Contains(err.Error(), fail.words) {
 				t.Fatalf("%v, want %q", err, fail.words)
 			}

@@ -31,6 +31,9 @@ type journal struct {
 	Undo bool `json:"undo,omitempty"`
 	// Decision is the answer to be; nil when no proposal is answered.
 	Decision *proposal.Response `json:"decision,omitempty"`
+	// Kind and Rule are the proposal's.
+	Kind proposal.Kind   `json:"kind,omitempty"`
+	Rule json.RawMessage `json:"rule,omitempty"`
 	// Before and After are the configuration, Wide the firewall's in between.
 	Before files  `json:"before"`
 	Wide   []byte `json:"wide,omitempty"`

@@ -71,6 +71,8 @@ type lab struct {
 	port    uint16
 	env     []string
 	hooks   []string
+	// interrupt ends the operator's command that runs.
+	interrupt func()
 
 	cmd    *exec.Cmd
 	exited chan struct{}

@@ -19,6 +19,8 @@ func folder(dir state.Dir) string { return filepath.Join(string(dir), "control")
 
 const (
 	lockName = "lock"
+	// shownLock is around what was shown, which no change has to wait for.
+	shownLock = "shown.lock"
 	// lockWait is how long others may keep a change waiting.
 	lockWait = 5 * time.Minute
 	lockPoll = 10 * time.Millisecond
@@ -27,7 +29,11 @@ const (
 // lock waits until no other change of the bottle is on its way. The kernel
 // gives the lock up when the process ends, however it ends.
 func (o *Operator) lock(ctx context.Context) (unlock func(), err error) {
-	file, err := o.openLock()
+	return o.lockFile(ctx, lockName)
+}
+
+func (o *Operator) lockFile(ctx context.Context, name string) (unlock func(), err error) {
+	file, err := o.openLock(name)
 	if err != nil {
 		return nil, err
 	}
@@ -51,7 +57,7 @@ func (o *Operator) lock(ctx context.Context) (unlock func(), err error) {
 
 // tryLock is lock without waiting; unlock is nil when another has it.
 func (o *Operator) tryLock() (unlock func(), err error) {
-	file, err := o.openLock()
+	file, err := o.openLock(lockName)
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +79,7 @@ func take(file *os.File) (bool, error) {
 	return true, nil
 }
 
-func (o *Operator) openLock() (*os.File, error) {
+func (o *Operator) openLock(name string) (*os.File, error) {
 	if err := state.CheckSlug(o.o.Slug); err != nil {
 		return nil, err
 	}
@@ -83,7 +89,7 @@ func (o *Operator) openLock() (*os.File, error) {
 	if err := os.MkdirAll(folder(o.dir), 0o700); err != nil {
 		return nil, fmt.Errorf("the folder of changes: %w", err)
 	}
-	file, err := os.OpenFile(filepath.Join(folder(o.dir), lockName), os.O_CREATE|os.O_RDWR, 0o600)
+	file, err := os.OpenFile(filepath.Join(folder(o.dir), name), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("the lock of changes: %w", err)
 	}

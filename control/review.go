@@ -28,8 +28,14 @@ type Review struct {
 	// Diff is the difference that approving would make to routes.yaml, unified;
 	// empty for kinds that change nothing, and for what is answered.
 	Diff string
-	// Live are the routes in force.
+	// Live are the routes in force; nil for kinds that change none.
 	Live *routes.Table
+}
+
+// changesRoutes tells whether approving a proposal of this kind changes the
+// routes; the others are answers alone.
+func changesRoutes(kind proposal.Kind) bool {
+	return kind != proposal.CapabilityBlock && kind != proposal.GitPush
 }
 
 // Review reads a proposal, answered or not, against the live routes.
@@ -43,12 +49,16 @@ func (o *Operator) Review(ctx context.Context, id string) (Review, error) {
 	if err != nil {
 		return Review{}, err
 	}
+	r := Review{Entry: e}
+	if !changesRoutes(e.Kind) {
+		return r, r.fill(nil)
+	}
 	l, err := o.read(ctx)
 	if err != nil {
 		return Review{}, err
 	}
-	r := Review{Entry: e, Live: l.table}
-	if err := r.fill(l); err != nil {
+	r.Live = l.table
+	if err := r.fill(l.table); err != nil {
 		return Review{}, err
 	}
 	if e.Response == nil {
@@ -62,7 +72,7 @@ func (o *Operator) Review(ctx context.Context, id string) (Review, error) {
 }
 
 // fill reads the rule and finds out what it would change.
-func (r *Review) fill(l live) (err error) {
+func (r *Review) fill(inForce *routes.Table) (err error) {
 	if r.Parsed, err = proposal.ParseRule(r.Kind, r.Rule); err != nil {
 		return err
 	}
@@ -70,10 +80,10 @@ func (r *Review) fill(l live) (err error) {
 	case *proposal.EgressRule:
 		r.Host = rule.Host
 		r.Route = routeFor(rule)
-		r.Route.Pipelock = inspection(l.table, rule.Host)
+		r.Route.Pipelock = inspection(inForce, rule.Host)
 	case *proposal.PipelockRule:
 		r.Host = rule.Host
-		r.Route = &routes.Route{Host: rule.Host, Pipelock: inspection(l.table, rule.Host)}
+		r.Route = &routes.Route{Host: rule.Host, Pipelock: inspection(inForce, rule.Host)}
 	case *proposal.FindingRule:
 		r.Host = rule.Host
 		r.Finding = &routes.Finding{Rule: rule.Rule, Fingerprint: rule.Fingerprint}

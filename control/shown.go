@@ -33,7 +33,7 @@ const (
 // Shown remembers that the operator saw a proposal with this review, so that a
 // later decision by the id alone is about exactly that one.
 func (o *Operator) Shown(id, review string) error {
-	unlock, err := o.lock(context.Background())
+	unlock, err := o.lockFile(context.Background(), shownLock)
 	if err != nil {
 		return err
 	}
