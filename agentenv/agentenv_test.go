@@ -169,6 +169,11 @@ func TestSuperviseIsRegistered(t *testing.T) {
 			Projects map[string]struct {
 				TrustLevel string `toml:"trust_level"`
 			} `toml:"projects"`
+			Provider  string `toml:"model_provider"`
+			Providers map[string]struct {
+				URL        string `toml:"base_url"`
+				WebSockets bool   `toml:"supports_websockets"`
+			} `toml:"model_providers"`
 		}
 		if err := toml.Unmarshal(file(t, files, "/home/agent/.codex/config.toml"), &codex); err != nil {
 			t.Fatal(err)
@@ -184,6 +189,9 @@ func TestSuperviseIsRegistered(t *testing.T) {
 		var settings map[string]bool
 		if err := json.Unmarshal(file(t, files, "/home/agent/.claude/settings.json"), &settings); err != nil || !settings["skipDangerousModePermissionPrompt"] {
 			t.Errorf("Claude Code would ask whether it may run unasked: %v, %v", settings, err)
+		}
+		if p, ok := codex.Providers[codex.Provider]; !ok || p.URL != "https://api.openai.com/v1" || p.WebSockets {
+			t.Errorf("Codex would talk to %q: %+v", codex.Provider, codex.Providers)
 		}
 		if codex.Projects["/workspace"].TrustLevel != "trusted" || len(claude.CustomAPIKeyResponses.Approved) != 1 {
 			t.Error("a client would ask before it starts")

@@ -112,25 +112,36 @@ func TestClaudeCodeAsksAndReaches(t *testing.T) {
 		call{"mcp__supervise__egress-block", map[string]any{"host": "guide.example.org", "methods": []string{"GET"}, "justification": "The task is to read the guide."}},
 		call{"Bash", map[string]any{"command": fetch, "description": "Read the guide again"}},
 	)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
+	defer cancel()
 	var out, stderr bytes.Buffer
-	up := s.bottle(t.Context(), "up", "--bottle", "test", "--label", "asks", "--",
+	up := s.bottle(ctx, "up", "--bottle", "test", "--label", "asks", "--",
 		"/workspace/claude", "-p", "Tell me what the guide says.", "--dangerously-skip-permissions", "--output-format", "json")
 	up.Stdout, up.Stderr = &out, &stderr
 	if err := up.Start(); err != nil {
 		t.Fatal(err)
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- up.Wait() }()
+	ended := make(chan struct{})
+	var failed error
+	go func() {
+		failed = up.Wait()
+		close(ended)
+	}()
+	t.Cleanup(func() {
+		if <-ended; t.Failed() {
+			t.Logf("%v\n%s\n%s", failed, &out, &stderr)
+		}
+	})
 
 	id := s.proposal(t, ended)
 	if s.guide.Load() != 0 || s.net.reached("guide.example.org:443") {
 		t.Error("the host was reached before anybody allowed it")
 	}
-	if said, err := s.bottle(t.Context(), "proposals", "approve", id).CombinedOutput(); err != nil {
+	if said, err := s.bottle(ctx, "proposals", "approve", id).CombinedOutput(); err != nil {
 		t.Errorf("approve: %v\n%s", err, said)
 	}
-	if err := <-ended; err != nil {
-		t.Fatalf("%v\n%s\n%s", err, &out, &stderr)
+	if <-ended; failed != nil {
+		t.Fatal("Claude Code failed")
 	}
 
 	refused, results, offered := s.model.heard()
@@ -162,14 +173,12 @@ func TestClaudeCodeAsksAndReaches(t *testing.T) {
 }
 
 // proposal waits for the agent's one and returns its id.
-func (s *claudeSetting) proposal(t *testing.T, ended <-chan error) string {
+func (s *claudeSetting) proposal(t *testing.T, ended <-chan struct{}) string {
 	t.Helper()
 	for {
 		select {
-		case err := <-ended:
-			t.Fatalf("Claude Code ended before it asked: %v", err)
-		case <-t.Context().Done():
-			t.Fatal("no proposal")
+		case <-ended:
+			t.Fatal("Claude Code ended before it asked")
 		case <-time.After(50 * time.Millisecond):
 		}
 		out, err := s.bottle(t.Context(), "proposals", "ls", "--json").Output()
