@@ -68,7 +68,7 @@ func (m *model) confirm() {
 
 // askRevoke shows which grant would end and asks.
 func (m *model) askRevoke(slug string, g Grant) {
-	m.open, m.detail, m.grant = key{}, nil, &g
+	m.open, m.detail, m.grant, m.note = key{}, nil, &g, ""
 	m.act = Act{Slug: slug}
 	m.exact, m.gone = true, false
 	m.confirm()

@@ -72,6 +72,7 @@ type model struct {
 	gate     gate
 	note     string
 	noteAs   style
+	trouble  string // why the bottles cannot be listed
 	quitting bool
 }
 
@@ -200,9 +201,10 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 // listed takes in which bottles there are and looks at each.
 func (m *model) listed(msg slugsMsg) tea.Cmd {
 	if msg.err != nil {
-		m.say(warning, textCannotRead(plain(msg.err.Error())))
+		m.trouble = textCannotRead(plain(msg.err.Error()))
 		return nil
 	}
+	m.trouble = ""
 	m.list.keep(msg.slugs)
 	var cmds []tea.Cmd
 	for _, slug := range msg.slugs {

@@ -18,8 +18,8 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	}
-	if m.mode != applying && m.mode != checking {
-		m.note = ""
+	if m.mode != applying && m.mode != checking && m.mode != listing {
+		m.note = "" // in the list it stays until something else is done
 	}
 	m.list.touched = true
 	switch m.mode {
@@ -86,6 +86,7 @@ func (m *model) pressList(name string) tea.Cmd {
 // enter opens a proposal.
 func (m *model) enter(k key) tea.Cmd {
 	m.mode, m.open, m.detail, m.banner, m.gone, m.asked = reading, k, nil, "", false, false
+	m.note = ""
 	m.pane = pane{height: m.body()}
 	m.refill()
 	return m.show()

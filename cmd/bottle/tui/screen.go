@@ -126,6 +126,8 @@ func (m *model) status() []line {
 		text, as = m.note, m.noteAs
 	case m.mode != listing && m.banner != "":
 		text, as = m.banner, warning
+	case m.trouble != "":
+		text, as = m.trouble, warning
 	}
 	parts := wrap(text, m.width)
 	if len(parts) > maxStatus {
