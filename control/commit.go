@@ -67,7 +67,7 @@ func answeredSo(q *proposal.Queue, r proposal.Response) bool {
 // takeBack restores all that a failed change touched. The journal goes only
 // when the files are those of before.
 func (o *Operator) takeBack(ctx context.Context, j *journal, q *proposal.Queue, cause error) error {
-	failed := []error{cause}
+	var failed []error
 	if j.After.Routes != nil {
 		failed = append(failed, o.undo(ctx, j))
 	}
@@ -75,12 +75,15 @@ func (o *Operator) takeBack(ctx context.Context, j *journal, q *proposal.Queue, 
 		failed = append(failed, q.RollBack(j.Decision.ProposalID))
 	}
 	failed = append(failed, o.recordTakenBack(j, cause))
-	if restored := o.filesAre(ctx, j.Before); restored {
+	if o.filesAre(ctx, j.Before) {
 		failed = append(failed, j.remove(o.dir))
 	} else {
 		failed = append(failed, fmt.Errorf("the files of before are not back: they are kept in %s, and the next command tries again", journalPath(o.dir)))
 	}
-	return errors.Join(failed...)
+	if err := errors.Join(failed...); err != nil {
+		return errors.Join(cause, err)
+	}
+	return fmt.Errorf("%w; all is as it was before", cause)
 }
 
 func (o *Operator) recordTakenBack(j *journal, cause error) error {

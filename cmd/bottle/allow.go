@@ -29,7 +29,9 @@ func newAllow(a *app) *cobra.Command {
 		case len(hosts) == 0:
 			return a.printHosts(cmd.Context(), o)
 		}
-		out, err := o.Allow(cmd.Context(), hosts...)
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		out, err := o.Allow(ctx, hosts...)
 		if err != nil {
 			return explainChange(err)
 		}
@@ -46,7 +48,9 @@ func newDeny(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		out, err := o.Deny(cmd.Context(), args[1:]...)
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		out, err := o.Deny(ctx, args[1:]...)
 		if err != nil {
 			return explainChange(err)
 		}
@@ -90,6 +94,8 @@ func (a *app) editHosts(ctx context.Context, slug string, o *control.Operator) e
 		say("%s", nothingEdited)
 		return nil
 	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
 	out, err := o.EditHosts(ctx, before, edited)
 	if err != nil {
 		return keepEdited("hosts.txt", edited, explainChange(err))
@@ -105,7 +111,9 @@ func newRevoke(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		out, err := o.Revoke(cmd.Context(), args[1])
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		out, err := o.Revoke(ctx, args[1])
 		if err != nil {
 			return explainChange(err)
 		}

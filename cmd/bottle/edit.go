@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"os/signal"
 	"path/filepath"
 )
 
@@ -56,6 +57,10 @@ func runEditor(ctx context.Context, dir, path string) error {
 	if onTerminal() {
 		cmd.Stdout = os.Stdout
 	}
+	// A Ctrl-C is for the editor, which has its own idea of it.
+	interrupts := make(chan os.Signal, 1)
+	signal.Notify(interrupts, os.Interrupt)
+	defer signal.Stop(interrupts)
 	if err := cmd.Run(); err != nil {
 		return errEditor(err)
 	}

@@ -50,7 +50,7 @@ func newInfo(a *app) *cobra.Command {
 			return err
 		}
 		if info.Grants, err = control.For(bottle, control.Options{Home: home, Slug: args[0]}).Grants(cmd.Context()); err != nil {
-			return explainChange(err)
+			sayError(explainChange(err)) // the rest is worth knowing all the more
 		}
 		if a.json {
 			return printJSON(info)

@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"os"
+	"os/signal"
+	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -128,6 +131,15 @@ func (a *app) find(ctx context.Context, id, slug string) (found string, o *contr
 	}
 	o, err = a.operator(ctx, found)
 	return found, o, err
+}
+
+// interruptible is a context that a Ctrl-C ends, so that a change on its way is
+// taken back before the program ends. The second one ends the program; then the
+// next command takes back.
+func interruptible(ctx context.Context) (context.Context, context.CancelFunc) {
+	ctx, stop := signal.NotifyContext(ctx, os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	context.AfterFunc(ctx, stop)
+	return ctx, stop
 }
 
 // printOutcome prints what a change did.

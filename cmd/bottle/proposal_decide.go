@@ -76,6 +76,8 @@ func newApprove(a *app) *cobra.Command {
 				return err
 			}
 		}
+		ctx, stop := interruptible(ctx)
+		defer stop()
 		out, err := o.Approve(ctx, r.ID, d.review, t)
 		if err != nil {
 			return explainDecision(err)
@@ -100,7 +102,9 @@ func newReject(a *app) *cobra.Command {
 				return err
 			}
 		}
-		out, err := o.Reject(cmd.Context(), args[0], d.review, strings.Join(args[1:], " "))
+		ctx, stop := interruptible(cmd.Context())
+		defer stop()
+		out, err := o.Reject(ctx, args[0], d.review, strings.Join(args[1:], " "))
 		if err != nil {
 			return explainDecision(err)
 		}

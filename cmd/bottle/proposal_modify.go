@@ -45,6 +45,8 @@ func newModify(a *app) *cobra.Command {
 				return err
 			}
 		}
+		ctx, stop := interruptible(ctx)
+		defer stop()
 		out, err := o.Modify(ctx, r.ID, d.review, *route, t)
 		if err != nil {
 			return explainDecision(err)

@@ -56,6 +56,8 @@ func (a *app) editRoutes(ctx context.Context, slug string, o *control.Operator) 
 			return keepEdited("routes.yaml", edited, err)
 		}
 	}
+	ctx, stop := interruptible(ctx)
+	defer stop()
 	out, err := o.SetRoutes(ctx, before, edited)
 	if err != nil {
 		return keepEdited("routes.yaml", edited, explainChange(err))
