@@ -36,9 +36,9 @@ func benchTexts(b *testing.B) map[string][]byte {
 		"line":   sized(strings.Repeat("x", 1000) + " key token secret "),
 		"words":  sized("key=token; secret: password, api_key = auth "),
 		"random": sized(string(random)),
-		"gzips":  sized("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4b\x4c\x4a\x06 " + strings.Repeat("filler ", 13)),
-		"zips":   sized("PK\x03\x04\x14\x00\x00\x00\x08\x00" + strings.Repeat("\x00", 20) + "\x4b\x4c\x4a\x06 " + strings.Repeat("filler ", 13)),
-		"in64":   sized("H4sIAAAAAAAA/0tMSgY " + strings.Repeat("filler ", 14)),
+		"gzips":  sized("\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\xff\x4b\x4c\x4a\x06 " + strings.Repeat("filler ", 23)),
+		"zips":   sized("PK\x03\x04\x14\x00\x00\x00\x08\x00" + strings.Repeat("\x00", 20) + "\x4b\x4c\x4a\x06 " + strings.Repeat("filler ", 23)),
+		"in64":   sized("H4sIAAAAAAAA/0tMSgY " + strings.Repeat("filler ", 23)),
 		"escape": sized(`%41%42\u0041\u0042&#65; text `),
 	}
 }

@@ -11,8 +11,8 @@ const (
 	// maxHeavy how many of those that take much memory. One more is a finding.
 	maxUnpackers, maxHeavy = 16, 2
 	// A stream may hold so many containers and one more in so many bytes, or is
-	// made to exhaust the scanner: an entry of a zip file takes that many.
-	maxTried, perContainer = 256, 100
+	// made to exhaust the scanner: real ones are longer.
+	maxTried, perContainer = 256, 160
 	// maxNesting is how many containers may lie in one another.
 	maxNesting = 3
 	// deflateDelay is how much data is held back because its text was not given
@@ -81,7 +81,10 @@ func (s *Scanner) unpack(place string, begin int64, depth int, o *opener) *unpac
 		}
 		defer release(plain)
 		bounded := &bounded{source: plain, input: in}
-		_, err = io.Copy(io.Discard, s.reader(place+" unpacked", bounded, depth+1))
+		inside := new(unpackers)
+		defer inside.stop()
+		content := &reader{scanner: s, place: place + " unpacked", source: bounded, depth: depth + 1, inside: inside}
+		_, err = io.Copy(io.Discard, content)
 		if found, ok := errors.AsType[*Finding](err); ok {
 			in.found = found
 		} else if errors.Is(err, errBomb) {

@@ -31,14 +31,10 @@ func (s *Scanner) Reader(place string, r io.Reader) io.Reader {
 	if s == nil {
 		return r
 	}
-	return s.reader(place, r, 0)
-}
-
-func (s *Scanner) reader(place string, source io.Reader, depth int) io.Reader {
-	r := &reader{scanner: s, place: place, source: source, depth: depth, inside: new(unpackers)}
+	scanning := &reader{scanner: s, place: place, source: r, inside: new(unpackers)}
 	// A reader that is given up must not leave coroutines behind.
-	runtime.AddCleanup(r, (*unpackers).stop, r.inside)
-	return r
+	runtime.AddCleanup(scanning, (*unpackers).stop, scanning.inside)
+	return scanning
 }
 
 type reader struct {

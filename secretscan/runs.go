@@ -115,13 +115,14 @@ func (r *run) place(begin, end int) (int, int) {
 }
 
 func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
-	r := &run{text[begin:end], begin, end, false, open, text[max(0, begin-lead):begin]}
+	r := &w.tables[depth].run
+	*r = run{text[begin:end], begin, end, false, open, text[max(0, begin-lead):begin]}
 	if bytes.IndexByte(r.characters, '\n') >= 0 {
-		compact := w.tables[depth].run[:0]
+		compact := w.tables[depth].lines[:0]
 		for line := range bytes.FieldsFuncSeq(r.characters, func(c rune) bool { return c == '\n' || c == '\r' }) {
 			compact = append(compact, line...)
 		}
-		w.tables[depth].run, r.characters, r.whole = compact, compact, true
+		w.tables[depth].lines, r.characters, r.whole = compact, compact, true
 	}
 	kind := classify(r.characters)
 	if kind.hex { // no base64 looks like this

@@ -28,7 +28,8 @@ type sweep struct {
 // scratch is the memory for what is decoded at one depth.
 type scratch struct {
 	text  []byte
-	run   []byte
+	run   run
+	lines []byte // the characters of a run of several lines
 	steps []step
 }
 

@@ -12,6 +12,8 @@ const (
 	// wordBits is the width of the hash of a word's beginning, filterBits that
 	// of the first look at it, whose table must fit the fastest cache.
 	wordBits, filterBits = 14, 13
+	// fourBits is the width of the hash of four bytes.
+	fourBits = 17
 	// lowerCase makes letters of four bytes lower case; other characters may
 	// collide, which costs a comparison.
 	lowerCase = 0x20202020
@@ -24,9 +26,9 @@ type words struct {
 	filter [1 << filterBits]uint8 // by shorter hash: whether a word may begin so
 	begins [1 << wordBits]uint16  // by hash: the list of words that may begin so, 0 for none
 	lists  [][]wordNumber
-	fourth [1 << wordBits]bool // by hash of four bytes: whether a longer word may begin so
-	heads  map[string]bool     // beginnings of words, for the end of a text
-	length int                 // of the longest word
+	fourth [1 << fourBits / 64]uint64 // by hash of four bytes: whether they may begin a word
+	heads  map[string]bool            // beginnings of words, for the end of a text
+	length int                        // of the longest word
 }
 
 type wordNumber struct {
@@ -49,7 +51,8 @@ func newWords(list []string) *words {
 		w.lists[*slot] = append(w.lists[*slot], wordNumber{word, number})
 		for c := range 256 {
 			if len(word) == minWord || byte(c) == word[minWord] {
-				w.fourth[wordHash(three|(uint32(c)<<24|lowerCase&^threeBytes))] = true
+				at := fourHash(three | (uint32(c)<<24 | lowerCase&^threeBytes))
+				w.fourth[at/64] |= 1 << (at % 64)
 			}
 		}
 		for n := minTail; n < len(word); n++ {
@@ -62,6 +65,15 @@ func newWords(list []string) *words {
 
 // multiplier spreads what is hashed over the upper bits.
 const multiplier = 2654435761
+
+func fourHash(bytes uint32) uint32 { return bytes * multiplier >> (32 - fourBits) }
+
+// maybe tells whether four bytes may begin a word; of a word of three, with any
+// byte after it.
+func (w *words) maybe(four uint32) bool {
+	at := fourHash(four)
+	return w.fourth[at/64]>>(at%64)&1 != 0
+}
 
 func wordHash(bytes uint32) uint32 { return bytes * multiplier >> (32 - wordBits) }
 
@@ -82,7 +94,7 @@ func (w *words) find(text []byte, found func(begin, number int)) {
 		for at := i; at < i+5; at++ {
 			four := uint32(eight)
 			eight >>= 8
-			if slot := w.begins[wordHash(four&threeBytes)]; slot != 0 && w.fourth[wordHash(four)] {
+			if slot := w.begins[wordHash(four&threeBytes)]; slot != 0 && w.maybe(four) {
 				w.check(text, at, slot, found)
 			}
 		}
