@@ -3,7 +3,6 @@ package control_test
 import (
 	"context"
 	"crypto/tls"
-	"encoding/json"
 	"fmt"
 	"io"
 	"log/slog"
@@ -17,20 +16,17 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/coder/websocket"
-	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/claude-bottle/claude-bottle/control"
 	"github.com/claude-bottle/claude-bottle/health"
 	"github.com/claude-bottle/claude-bottle/internal/pipelocktest"
 	"github.com/claude-bottle/claude-bottle/internal/pkitest"
-	"github.com/claude-bottle/claude-bottle/proposal"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/roles/pipelock/config"
 	"github.com/claude-bottle/claude-bottle/state"
@@ -393,101 +389,6 @@ func serveNames(t *testing.T) (address string) {
 	}()
 	return conn.LocalAddr().String()
 }
-
-// answer is what a tool tells an agent.
-type answer struct {
-	Status     proposal.Status `json:"status"`
-	ProposalID string          `json:"proposal_id"`
-	Notes      string          `json:"notes"`
-}
-
-// mcpClient is a real MCP client; dials counts its connections.
-type mcpClient struct {
-	t       *testing.T
-	session *mcp.ClientSession
-	mu      sync.Mutex
-	dials   int
-}
-
-func (l *lab) mcp() *mcpClient {
-	l.t.Helper()
-	c := &mcpClient{t: l.t}
-	transport := &mcp.StreamableClientTransport{
-		Endpoint: "http://supervise:9100/mcp",
-		HTTPClient: &http.Client{Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				c.mu.Lock()
-				c.dials++
-				c.mu.Unlock()
-				return new(net.Dialer).DialContext(ctx, "unix", l.run("supervise.sock"))
-			},
-		}},
-	}
-	var err error
-	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
-	if c.session, err = client.Connect(l.t.Context(), transport, nil); err != nil {
-		l.t.Fatal(err)
-	}
-	l.t.Cleanup(func() { c.session.Close() })
-	return c
-}
-
-func (c *mcpClient) connections() int {
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	return c.dials
-}
-
-// call calls a tool; an error is an answer without status.
-func (c *mcpClient) call(tool string, arguments map[string]any) answer {
-	result, err := c.session.CallTool(c.t.Context(), &mcp.CallToolParams{Name: tool, Arguments: arguments})
-	if err != nil {
-		return answer{Notes: err.Error()}
-	}
-	var a answer
-	b, err := json.Marshal(result.StructuredContent)
-	if err == nil {
-		err = json.Unmarshal(b, &a)
-	}
-	if err != nil || a.Status == "" {
-		return answer{Notes: fmt.Sprintf("%v %+v", err, result.Content)}
-	}
-	return a
-}
-
-// asking is a call that waits.
-type asking struct {
-	proposal.Entry
-	told chan answer
-}
-
-// ask calls a tool and waits until its proposal is filed.
-func (l *lab) ask(c *mcpClient, tool string, arguments map[string]any) asking {
-	l.t.Helper()
-	a := asking{told: make(chan answer, 1)}
-	before := l.waiting()
-	go func() { a.told <- c.call(tool, arguments) }()
-	l.eventually("a proposal is filed", func() bool { return len(l.waiting()) > len(before) })
-	all := l.waiting()
-	a.Entry = all[len(all)-1]
-	return a
-}
-
-func (l *lab) askHost(c *mcpClient, host string) asking {
-	return l.ask(c, "egress-block", map[string]any{"host": host, "methods": []string{"GET"}, "justification": "to read " + host})
-}
-
-func (l *lab) waiting() []proposal.Entry {
-	l.t.Helper()
-	waiting, problems, err := control.Waiting(l.dir)
-	if err != nil || len(problems) > 0 {
-		l.t.Fatal(err, problems)
-	}
-	return waiting
-}
-
-// review is what the operator saw.
-func (a asking) review() string { return a.Proposal.Review }
 
 // inForce tells the hosts that both filters run on, by their files and health.
 func (l *lab) inForce() (egress, pipelock string) {
