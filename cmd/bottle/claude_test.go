@@ -18,8 +18,8 @@ import (
 )
 
 // claudeBottle is examples/claude.md as an operator has it, without the
-// firewall that may be installed here.
-const claudeBottle = "---\nextends: claude\npipelock: off\n---\n"
+// firewall and the engine that may be installed here.
+const claudeBottle = "---\nextends: claude\npipelock: off\nbackend: namespace\n---\n"
 
 // claudeSetting is an operator's machine with Claude Code and a model.
 type claudeSetting struct {

@@ -89,7 +89,7 @@ func TestGitHubPresetReads(t *testing.T) {
 	home, workspace := t.TempDir(), t.TempDir()
 	if err := errors.Join(
 		os.Mkdir(filepath.Join(home, "bottles"), 0o700),
-		os.WriteFile(filepath.Join(home, "bottles", "reader.md"), []byte("---\negress: {presets: [github]}\npipelock: off\n---\n"), 0o600),
+		os.WriteFile(filepath.Join(home, "bottles", "reader.md"), []byte("---\negress: {presets: [github]}\npipelock: off\nbackend: namespace\n---\n"), 0o600),
 	); err != nil {
 		t.Fatal(err)
 	}
