@@ -107,6 +107,9 @@ func loadRules() (*rules, error) {
 		if made.allow, err = newAllowlists(false, append(r.Allowlists, r.Allowlist)); err != nil {
 			return nil, err
 		}
+		if r.ID == nonceRule {
+			made.allow = append(made.allow, nonceList())
+		}
 		for _, allow := range slices.Concat(r.Allowlists, []*allowSource{r.Allowlist}) {
 			made.lettersAllowed = made.lettersAllowed || allow != nil && allow.alone() && slices.Contains(allow.Regexes, lettersOnly)
 		}
