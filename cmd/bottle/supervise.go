@@ -41,6 +41,9 @@ func newSupervise(a *app) *cobra.Command {
 		if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 			return exitCode(exit.ExitCode())
 		}
+		if crash, ok := errors.AsType[*tui.CrashError](err); ok {
+			return withHint(crash, hintCrashed)
+		}
 		return err
 	}
 	return cmd

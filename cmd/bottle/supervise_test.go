@@ -210,6 +210,20 @@ func TestSupervise(t *testing.T) {
 		t.Errorf("the rejected host is answered %q", got)
 	}
 
+	told = s.asked("egress-block", `{"host": "fourth.example", "justification": "why"}`, "fourth.example")
+	v.sees("fourth.example")
+	v.press("g\r")
+	v.sees("watched asks for a route")
+	v.takes("f", "6 session+save")
+	v.press("6")
+	v.sees("APPROVE, until the bottle ends, and saved in the bottle file")
+	v.press("\x1b[6~") // page down
+	v.sees("dev.md")
+	v.takes("Y", "in force: the answer to fourth.example in watched; saved in")
+	if answer := told(); !strings.Contains(answer, `"status":"approved"`) {
+		t.Errorf("the agent was told %s", answer)
+	}
+
 	v.press("Gv")
 	v.takes("v", "REVOKE the grant of")
 	v.takes("Y", "revoked in watched")
@@ -218,8 +232,8 @@ func TestSupervise(t *testing.T) {
 		t.Errorf("the view ended with %d: %q", code, v.shown())
 	}
 	file, err := os.ReadFile(filepath.Join(s.home, "bottles", "dev.md"))
-	if err != nil || strings.Contains(string(file), "new.example") {
-		t.Errorf("the bottle file was changed: %v\n%s", err, file)
+	if err != nil || strings.Contains(string(file), "new.example") || !strings.Contains(string(file), "    - host: fourth.example\n---\nKept.\n") {
+		t.Errorf("the bottle file, into which one host was saved: %v\n%s", err, file)
 	}
 }
 

@@ -20,6 +20,8 @@ Nothing is decided but what was on the screen, and nothing without a "Y" to the
 host and the duration. With --once the overview is printed and nothing asked.`
 	flagSuperviseOnce = "print the overview as plain text and exit"
 
+	hintCrashed = "start it again: bottles, proposals and answers stay as they are"
+
 	ruleNothing   = "approving applies nothing; the agent is told that you agree"
 	ruleAnyMethod = "methods: every method but CONNECT and TRACE"
 	ruleAnyPath   = "paths: every path"

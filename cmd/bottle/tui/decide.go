@@ -148,7 +148,7 @@ func (m *model) edit(msg editedMsg) tea.Cmd {
 		return nil // interrupted while the editor was open
 	case msg.err != nil:
 		m.back()
-		m.say(warning, textFailed(plain(msg.err.Error())))
+		m.say(warning, textFailed(textEditor+plain(msg.err.Error())))
 		return nil
 	case len(bytes.TrimSpace(msg.text)) == 0 || m.detail != nil && bytes.Equal(msg.text, m.detail.Editable):
 		m.back()

@@ -204,13 +204,17 @@ func TestWhatIsRefused(t *testing.T) {
 	}
 	s.desk.save = "nonsense"
 	s.press("enter", "m")
+	s.press("x")
 	s.sees("NOT DONE: rule: line 1: no host", "e edit again")
 	s.desk.save = "host: b.example"
 	s.press("e")
 	s.sees("APPROVE AS MODIFIED", "host: b.example")
 	s.press("esc")
 
-	s.desk.save = ""
+	s.desk.editor = "false"
+	s.press("m")
+	s.sees("NOT DONE: your editor: exit status 1")
+	s.desk.editor, s.desk.save = "", ""
 	s.press("m")
 	s.sees(textUnchanged)
 	s.press("f", "4")

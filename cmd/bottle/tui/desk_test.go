@@ -1,6 +1,7 @@
 package tui
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -26,6 +27,7 @@ type fakeDesk struct {
 	applied []Act
 	revoked []string
 	fail    error  // of Apply
+	editor  string // the operator's; "" = one that ends well
 	save    string // what the operator's editor leaves; "" = what it was given
 	preview func(Act) (Preview, error)
 }
@@ -155,7 +157,7 @@ func (d *fakeDesk) Edit(text []byte) (Editing, error) {
 		text = []byte(d.save)
 	}
 	return Editing{
-		Command: exec.Command("true"),
+		Command: exec.Command(cmp.Or(d.editor, "true")),
 		Read:    func() ([]byte, error) { return os.ReadFile(file) },
 		Done:    func() error { return os.RemoveAll(dir) },
 	}, os.WriteFile(file, text, 0o600)

@@ -146,10 +146,10 @@ func (l *list) state(b Bottle) []row {
 		add(textFlood(len(b.Waiting)))
 	}
 	if n := len(b.Problems); n > 0 {
-		add(textProblems(n, plain(b.Problems[0])))
+		add(textProblems(n, proposal.Clean(b.Problems[0], maxRow)))
 	}
 	if b.Note != "" {
-		add(plain(b.Note))
+		add(proposal.Clean(b.Note, maxRow))
 	}
 	if why, ok := l.failed[b.Slug]; ok {
 		add(textCannotRead(why))
@@ -307,9 +307,9 @@ func (r row) line(width int, now time.Time, here bool) line {
 		if width >= 60 {
 			text += pad(strings.TrimSuffix(plain(r.item.Kind), "-block"), 10) + " "
 		}
-		return line{fit(text+plain(r.item.Subject), width), as}
+		return line{fit(text+proposal.Clean(r.item.Subject, maxRow), width), as}
 	case r.grant != nil:
-		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+plain(r.grant.Subject), width), as}
+		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+proposal.Clean(r.grant.Subject, maxRow), width), as}
 	case r.slug != "":
 		return line{fit(mark+slug+" "+r.text, width), as}
 	case r.as == heading:

@@ -18,8 +18,9 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 		}
 		return nil
 	}
-	if m.mode != applying && m.mode != checking && m.mode != listing {
-		m.note = "" // in the list it stays until something else is done
+	switch m.mode {
+	case reading, choosing, typing, confirming:
+		m.note = "" // elsewhere it stays until something else is done
 	}
 	m.list.touched = true
 	switch m.mode {
@@ -36,8 +37,10 @@ func (m *model) press(msg tea.KeyPressMsg) tea.Cmd {
 	case retrying:
 		switch name {
 		case "e":
+			m.note = ""
 			return m.openEditor()
 		case "esc", "q":
+			m.note = ""
 			m.back()
 		}
 	case helping:

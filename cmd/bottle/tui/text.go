@@ -43,6 +43,7 @@ const (
 	textUntimed     = "this kind has no duration: approve it as it is"
 	textUnsavable   = "this kind cannot be saved in the bottle file"
 	textUnchanged   = "the rule was not changed"
+	textEditor      = "your editor: "
 	textNoReason    = "a rejection needs a reason; the agent is told it"
 	textBadDuration = "write a duration such as 90s, 20m or 3h, of at most 30 days"
 	textBusy        = "wait until the change is in force or taken back"

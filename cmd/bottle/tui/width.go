@@ -9,8 +9,12 @@ import (
 	"github.com/claude-bottle/claude-bottle/proposal"
 )
 
-// maxText is how much of a stranger's text is shown at all.
-const maxText = 4000
+const (
+	// maxText is how much of a stranger's text is shown at all, in characters.
+	maxText = 4000
+	// maxRow is how much of it in one row of the list.
+	maxRow = 300
+)
 
 // plain is text fit for one line of a terminal, whoever wrote it.
 func plain(text string) string { return proposal.Clean(text, maxText) }
