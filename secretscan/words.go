@@ -2,6 +2,7 @@ package secretscan
 
 import (
 	"encoding/binary"
+	"math/bits"
 	"slices"
 )
 
@@ -87,15 +88,13 @@ func (w *words) find(text []byte, found func(begin, number int)) {
 	i := 0
 	for ; i+8 <= len(text); i += 5 {
 		eight := binary.LittleEndian.Uint64(text[i:]) | lowerCase | lowerCase<<32
-		if w.filter[filterHash(eight)]|w.filter[filterHash(eight>>8)]|w.filter[filterHash(eight>>16)]|
-			w.filter[filterHash(eight>>24)]|w.filter[filterHash(eight>>32)] == 0 {
-			continue
-		}
-		for at := i; at < i+5; at++ {
-			four := uint32(eight)
-			eight >>= 8
-			if slot := w.begins[wordHash(four&threeBytes)]; slot != 0 && w.maybe(four) {
-				w.check(text, at, slot, found)
+		places := w.filter[filterHash(eight)] | w.filter[filterHash(eight>>8)]<<1 | w.filter[filterHash(eight>>16)]<<2 |
+			w.filter[filterHash(eight>>24)]<<3 | w.filter[filterHash(eight>>32)]<<4
+		for ; places != 0; places &= places - 1 {
+			at := bits.TrailingZeros8(places)
+			four := uint32(eight >> (8 * at))
+			if w.maybe(four) {
+				w.check(text, i+at, w.begins[wordHash(four&threeBytes)], found)
 			}
 		}
 	}
