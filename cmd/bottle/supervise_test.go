@@ -242,8 +242,8 @@ func TestSupervise(t *testing.T) {
 func forged(slug, id, justification, rule string) string {
 	canonical := fmt.Sprintf(`{"justification":%q,"kind":"egress-block","rule":%s,"slug":%q}`, justification, rule, slug)
 	sum := sha256.Sum256([]byte(canonical))
-	return fmt.Sprintf(`{"id":%q,"kind":"egress-block","slug":%q,"created":"2026-01-01T00:00:00Z","justification":%q,"request":{},"rule":%s,"review":%q}`,
-		id, slug, justification, rule, hex.EncodeToString(sum[:]))
+	return fmt.Sprintf(`{"id":%q,"kind":"egress-block","slug":%q,"created":%q,"justification":%q,"request":{},"rule":%s,"review":%q}`,
+		id, slug, time.Now().UTC().Format(time.RFC3339), justification, rule, hex.EncodeToString(sum[:]))
 }
 
 func TestAHostileQueue(t *testing.T) {

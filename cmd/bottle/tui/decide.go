@@ -117,6 +117,7 @@ func (m *model) applied(msg appliedMsg) tea.Cmd {
 	if m.quitting {
 		return tea.Quit
 	}
+	delete(m.next, slug)
 	cmds := []tea.Cmd{m.look(slug)}
 	if m.open != (key{}) {
 		cmds = append(cmds, m.show())

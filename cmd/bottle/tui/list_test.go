@@ -114,6 +114,24 @@ func TestAFloodHidesNobodyAndStaysQuick(t *testing.T) {
 	}
 }
 
+func TestASlowBottleIsLookedAtLessOften(t *testing.T) {
+	s := sit(t, world(), 80, 24)
+	now := noon
+	s.m.now = func() time.Time { return now }
+	s.tell(lookMsg{slug: "dev-abc12", bottle: s.desk.bottles["dev-abc12"], took: 10 * time.Second})
+	for _, c := range []struct {
+		after  time.Duration
+		slow   bool
+		others bool
+	}{{time.Second, false, true}, {38 * time.Second, false, true}, {2 * time.Second, true, true}} {
+		now = now.Add(c.after)
+		if slow, other := s.m.look("dev-abc12") != nil, s.m.look("idle-00000") != nil; slow != c.slow || other != c.others {
+			t.Errorf("after %v: the slow one %v, another %v", c.after, slow, other)
+		}
+		clear(s.m.looking)
+	}
+}
+
 func TestMovingInTheList(t *testing.T) {
 	desk := world()
 	s := sit(t, desk, 80, 24)

@@ -30,6 +30,7 @@ const (
 	lookEvery   = time.Second
 	readWithin  = 20 * time.Second
 	showEvery   = 5 // looks
+	restFor     = 4 // times as long as a look took
 	maxDuration = 30 * 24 * time.Hour
 )
 
@@ -49,7 +50,8 @@ type model struct {
 	mode    mode
 	before  mode // helping: what is under it
 	list    list
-	looking map[string]bool // looks on their way
+	looking map[string]bool      // looks on their way
+	next    map[string]time.Time // when a bottle is looked at again
 	ticks   int
 
 	open    key     // the proposal that is shown
@@ -81,6 +83,7 @@ func newModel(ctx context.Context, desk Desk, now func() time.Time, colours bool
 		ctx: ctx, desk: desk, now: now, colours: colours,
 		list:    list{bottles: make(map[string]Bottle), failed: make(map[string]string)},
 		looking: make(map[string]bool),
+		next:    make(map[string]time.Time),
 		after:   after,
 		exec:    tea.ExecProcess,
 		gate:    gate{after: after},
@@ -102,6 +105,7 @@ type (
 		slug   string
 		bottle Bottle
 		err    error
+		took   time.Duration
 	}
 	showMsg struct {
 		key    key
@@ -127,17 +131,18 @@ func (m *model) slugs() tea.Cmd {
 }
 
 // look asks for one bottle, unless it was asked already: a bottle that is slow
-// to read holds up no other.
+// to read holds up no other, and takes no more than a part of the time.
 func (m *model) look(slug string) tea.Cmd {
-	if m.looking[slug] {
+	if m.looking[slug] || m.now().Before(m.next[slug]) {
 		return nil
 	}
 	m.looking[slug] = true
 	return func() tea.Msg {
 		ctx, cancel := context.WithTimeout(m.ctx, readWithin)
 		defer cancel()
+		start := m.now()
 		b, err := m.desk.Look(ctx, slug)
-		return lookMsg{slug, b, err}
+		return lookMsg{slug, b, err, m.now().Sub(start)}
 	}
 }
 
@@ -176,6 +181,7 @@ func (m *model) handle(msg tea.Msg) tea.Cmd {
 		return m.listed(msg)
 	case lookMsg:
 		delete(m.looking, msg.slug)
+		m.next[msg.slug] = m.now().Add(restFor * msg.took)
 		m.list.put(msg.slug, msg.bottle, msg.err)
 		return m.follow(msg.slug)
 	case showMsg:
