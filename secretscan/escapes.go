@@ -124,10 +124,10 @@ func hides(text, stands []byte) bool {
 		return stands[0] >= ' ' || stands[0] == 0 // others are no characters of a secret
 	}
 	switch text[1] {
-	case 'u', 'U', 'x', '/', '"':
+	case 'u', 'U', 'x', '/', '"', '0', '1', '2', '3':
 		return true
 	case '\\': // an escape that was escaped itself
-		return len(text) > 2 && bytes.IndexByte([]byte(`uUx/"\`), text[2]) >= 0
+		return len(text) > 2 && bytes.IndexByte([]byte(`uUx/"\0123`), text[2]) >= 0
 	}
 	return false
 }
@@ -175,6 +175,10 @@ func appendBackslash(out, text []byte) (n int, _ []byte) {
 		if v, ok := hexDigits(text[2:], 2); ok {
 			return 4, append(out, byte(v))
 		}
+	case '0', '1', '2', '3':
+		if v, err := strconv.ParseUint(string(text[1:min(len(text), 4)]), 8, 8); err == nil && len(text) >= 4 {
+			return 4, append(out, byte(v))
+		}
 	case 'n':
 		return 2, append(out, '\n')
 	case 'r':
@@ -203,7 +207,7 @@ func openEscape(text []byte) bool {
 		if len(text) == 1 {
 			return true
 		}
-		length := map[byte]int{'x': 4, 'u': 6, 'U': 10}[text[1]]
+		length := map[byte]int{'x': 4, 'u': 6, 'U': 10, '0': 4, '1': 4, '2': 4, '3': 4}[text[1]]
 		return len(text) < length && allHex(text[2:])
 	case '&':
 		for _, c := range text[1:] {

@@ -12,8 +12,8 @@ const (
 	// of a longer one only keepRun is seen again.
 	maxRun  = 16 << 10
 	keepRun = 8 << 10
-	// wrapped is the least length of a line that may continue on the next.
-	wrapped = 32
+	// minLine is the least length of a line that may continue on the next.
+	minLine = 8
 	// lead is how much text before a run is put before what is decoded, so
 	// that rules see the name a value is assigned to.
 	lead = 64
@@ -29,11 +29,17 @@ func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (h
 		for i >= at && base64Value[text[i]] != 0xff {
 			i--
 		}
-		if i >= at {
+		end := i
+		switch {
+		case i < at:
+			end = runEnd(text, at)
+		case i-at >= minLine && (text[i] == '\n' || text[i] == '\r'):
+			end = runEnd(text, at) // lines shorter than a run
+		}
+		if end-at < minRun {
 			at = i + 1
 			continue
 		}
-		end := runEnd(text, at)
 		open := end == len(text) && !final
 		if open {
 			held := at
@@ -75,8 +81,9 @@ func (w *sweep) shortRun(text []byte) int {
 }
 
 // runEnd is the end of the run that begins at begin, over the line breaks that
-// encoders put into long ones.
+// encoders put into long ones: all lines but the last have the same length.
 func runEnd(text []byte, begin int) int {
+	width := 0
 	for line, i := begin, begin; ; i++ {
 		if i < len(text) && base64Value[text[i]] != 0xff {
 			continue
@@ -85,16 +92,29 @@ func runEnd(text []byte, begin int) int {
 		if next < len(text) && text[next] == '\r' {
 			next++
 		}
-		if i-line < wrapped || next+wrapped/2 >= len(text) || text[next] != '\n' {
+		if i-line < minLine || width != 0 && i-line != width || next >= len(text) || text[next] != '\n' {
 			return i
 		}
-		for _, c := range text[next+1 : next+1+wrapped/2] {
-			if base64Value[c] == 0xff {
-				return i
-			}
+		least := minTail
+		if width == i-line || i-line >= 4*minLine {
+			least = 1
+		}
+		width = i - line
+		if wordLength(text[next+1:min(len(text), next+1+least)]) < least {
+			return i
 		}
 		i, line = next, next+1
 	}
+}
+
+// wordLength is how many characters of base64 text begins with.
+func wordLength(text []byte) int {
+	for n, c := range text {
+		if base64Value[c] == 0xff {
+			return n
+		}
+	}
+	return len(text)
 }
 
 // run is one run of characters: of text, or without the line breaks in it.

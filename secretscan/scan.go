@@ -61,6 +61,9 @@ func (w *sweep) scan(text []byte, final bool, depth int, tell func(hit) bool) (h
 		}
 	}
 	if !w.over {
+		hold = min(hold, w.numbers(text, final, depth, tell))
+	}
+	if !w.over {
 		hold = min(hold, w.wide(text, final, depth, tell))
 	}
 	return w.settle(text, final, hold)

@@ -2,6 +2,7 @@ package secretscan_test
 
 import (
 	"bytes"
+	"encoding/base64"
 	"fmt"
 	"maps"
 	"math/rand/v2"
@@ -97,6 +98,46 @@ func sortedByKey[V any](m map[string]V) func(yield func(string, V) bool) {
 		for _, key := range slices.Sorted(maps.Keys(m)) {
 			if !yield(key, m[key]) {
 				return
+			}
+		}
+	}
+}
+
+// dumps are ways to print bytes that are no encodings of their own.
+var dumps = map[string]func(string) string{
+	"base64 in lines of 8": func(s string) string { return "\n" + wrap(base64.StdEncoding.EncodeToString([]byte(s)), 8) },
+	"base64 in lines of 60": func(s string) string {
+		return "\n" + wrap(base64.StdEncoding.EncodeToString([]byte("some words: "+s)), 60)
+	},
+	"base64 with CR LF": func(s string) string {
+		return strings.ReplaceAll(wrap(base64.StdEncoding.EncodeToString([]byte(s)), 20), "\n", "\r\n")
+	},
+	"decimal":    func(s string) string { return strings.Trim(strings.ReplaceAll(fmt.Sprint([]byte(s)), " ", ","), "") },
+	"JSON array": func(s string) string { return strings.ReplaceAll(fmt.Sprint([]byte(s)), " ", ", ") },
+	"hex dump":   func(s string) string { return fmt.Sprintf("% x", s) },
+	"colons":     func(s string) string { return strings.ReplaceAll(fmt.Sprintf("% X", s), " ", ":") },
+	"octal": func(s string) string {
+		var out strings.Builder
+		for i := range len(s) {
+			fmt.Fprintf(&out, `\%03o`, s[i])
+		}
+		return out.String()
+	},
+}
+
+func TestShapesAreFoundInDumps(t *testing.T) {
+	s := mustNew(t)
+	random := rand.New(rand.NewPCG(13, 17))
+	for shape, draw := range sortedByKey(drawShapes) {
+		for name, dump := range sortedByKey(dumps) {
+			for range 20 {
+				form := dump(draw(random))
+				missed(t, s, shape+" as "+name, form, "first line\n{\"data\": %s}\n")
+				text := "first line\n{\"data\": " + form + "}\n"
+				cut := random.IntN(len(text))
+				if released, found, err := stream(s, text[:cut], text[cut:]); found == nil || err != nil || released == text {
+					t.Errorf("%s as %s cut at %d: %v %v", shape, name, cut, found, err)
+				}
 			}
 		}
 	}
