@@ -20,7 +20,7 @@ type gate struct {
 }
 
 const (
-	frameTime    = 50 * time.Millisecond // some frames of the renderer
+	frameTime    = 100 * time.Millisecond // some frames of the renderer
 	answerWithin = time.Second
 )
 

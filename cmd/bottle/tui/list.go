@@ -3,7 +3,6 @@ package tui
 import (
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/claude-bottle/claude-bottle/proposal"
 )
@@ -205,63 +204,6 @@ func (l *list) at() (row, bool) {
 	return l.rows[l.cursor], true
 }
 
-// step moves the cursor by n rows and on in direction dir to the next one that
-// can be selected; without one it stays.
-func (l *list) step(n, dir int) bool {
-	for i := l.cursor + n; i >= 0 && i < len(l.rows); i += dir {
-		if l.rows[i].selectable() {
-			l.cursor = i
-			return true
-		}
-	}
-	return false
-}
-
-// jump moves to the first row of the next or the previous bottle.
-func (l *list) jump(dir int) {
-	from, ok := l.at()
-	if !ok {
-		return
-	}
-	for i := l.cursor; i >= 0 && i < len(l.rows); i += dir {
-		if r := l.rows[i]; r.selectable() && r.slug != from.slug {
-			for i > 0 && l.rows[i-1].selectable() && l.rows[i-1].slug == r.slug {
-				i--
-			}
-			l.cursor = i
-			return
-		}
-	}
-}
-
-// press handles a key that moves in the list.
-func (l *list) press(name string) {
-	page := max(1, l.height-1)
-	switch name {
-	case "up", "k":
-		l.step(-1, -1)
-	case "down", "j":
-		l.step(1, 1)
-	case "pgup":
-		if !l.step(-min(page, l.cursor), -1) {
-			l.step(-l.cursor, 1)
-		}
-	case "pgdown", "space":
-		if !l.step(min(page, len(l.rows)-1-l.cursor), 1) {
-			l.step(len(l.rows)-1-l.cursor, -1)
-		}
-	case "home", "g":
-		l.step(-l.cursor, 1)
-	case "end", "G":
-		l.step(len(l.rows)-1-l.cursor, -1)
-	case "tab":
-		l.jump(1)
-	case "shift+tab":
-		l.jump(-1)
-	}
-	l.clamp()
-}
-
 func (l *list) resize(height int) {
 	l.height = max(1, height)
 	l.clamp()
@@ -279,43 +221,6 @@ func (l *list) clamp() {
 	if l.offset == 1 && l.cursor < l.height {
 		l.offset = 0
 	}
-}
-
-// visible are the lines on the screen.
-func (l *list) visible(width int, now time.Time) []line {
-	var lines []line
-	for i := l.offset; i < min(l.offset+l.height, len(l.rows)); i++ {
-		lines = append(lines, l.rows[i].line(width, now, i == l.cursor))
-	}
-	return lines
-}
-
-// line is the row as it is shown. What a stranger can influence stands last.
-func (r row) line(width int, now time.Time, here bool) line {
-	mark := "  "
-	as := r.as
-	if here && r.selectable() {
-		mark, as = "> ", selected
-	}
-	slug := pad(r.slug, 18)
-	if width < 60 {
-		slug = pad(r.slug, 10)
-	}
-	switch {
-	case r.item != nil:
-		text := mark + pad(textAge(now.Sub(r.item.Created)), 4) + slug + " "
-		if width >= 60 {
-			text += pad(strings.TrimSuffix(plain(r.item.Kind), "-block"), 10) + " "
-		}
-		return line{fit(text+proposal.Clean(r.item.Subject, maxRow), width), as}
-	case r.grant != nil:
-		return line{fit(mark+pad(textLeft(*r.grant, now), 9)+slug+" "+proposal.Clean(r.grant.Subject, maxRow), width), as}
-	case r.slug != "":
-		return line{fit(mark+slug+" "+r.text, width), as}
-	case r.as == heading:
-		return line{fit(r.text, width), as}
-	}
-	return line{fit(mark+r.text, width), as}
 }
 
 // counts are what the title tells.

@@ -21,7 +21,7 @@ func Run(ctx context.Context, desk Desk, in, out *os.File, environ []string) err
 	colours := wantsColours(environ)
 	options := []tea.ProgramOption{
 		tea.WithContext(ctx), tea.WithInput(in), tea.WithOutput(out), tea.WithEnvironment(environ),
-		tea.WithoutCatchPanics(), tea.WithFilter(finishFirst), tea.WithFPS(30),
+		tea.WithoutCatchPanics(), tea.WithFilter(finishFirst),
 	}
 	if !colours {
 		options = append(options, tea.WithColorProfile(colorprofile.ASCII))
