@@ -184,11 +184,11 @@ func nothingLeft(t *testing.T, home state.Home, slug string) {
 	for _, f := range found {
 		t.Errorf("left on the engine: %d containers, networks %v", len(f.containers), f.networks)
 	}
-	mounts, err := os.ReadFile("/proc/self/mounts")
-	if err != nil || strings.Contains(string(mounts), string(home)) {
-		t.Errorf("left mounted (%v): %s", err, home)
-	}
 	dir := home.Dir(slug)
+	mounts, err := os.ReadFile("/proc/self/mounts")
+	if err != nil || strings.Contains(string(mounts), string(dir)+"/") {
+		t.Errorf("left mounted (%v): %s", err, dir)
+	}
 	for _, path := range []string{secretsPath(dir), filepath.Join(dir.Run(), recordFile)} {
 		if _, err := os.Lstat(path); err == nil {
 			t.Errorf("left: %s", path)

@@ -122,7 +122,8 @@ func reap(child int) (code int, ended bool) {
 // runFurther runs a further command of the agent's and returns its exit code.
 // The token, among its arguments, is how signalFurther finds it.
 func runFurther(argv []string) int {
-	signal.Ignore(unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM, unix.SIGTTOU)
+	// Caught, not ignored: what is ignored stays so in the command.
+	signal.Notify(make(chan os.Signal, 1), unix.SIGINT, unix.SIGQUIT, unix.SIGHUP, unix.SIGTERM, unix.SIGTTOU)
 	child, code, err := start(argv)
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "bottle-init:", err)
