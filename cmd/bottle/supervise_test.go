@@ -315,6 +315,14 @@ func TestAHostileQueue(t *testing.T) {
 		t.Fatalf("the policy was changed, %s was shown:\n%s", host, s.routes())
 	}
 
+	// The agent itself reaches neither the queue nor the operator's program.
+	dir := state.Home(s.home).Dir(slug)
+	looks := "cd /workspace && for p in " + strings.Join([]string{queue, dir.In(), dir.Run(), s.home, filepath.Join(programs, "bottle")}, " ") +
+		"; do test -e $p && echo reached $p; done; echo looked"
+	if out := s.run("exec", slug, "--", "sh", "-c", looks); out != "looked\n" {
+		t.Errorf("from inside: %s", out)
+	}
+
 	// A flood, while the operator is at it.
 	for i := range 1000 {
 		flood := fmt.Sprintf("0000000000flood%03d", i)

@@ -34,11 +34,11 @@ func TestLies(t *testing.T) {
 				desk := newDesk()
 				desk.ask("dev", "api.example.com", lie)
 				desk.change("dev", "id0000", func(d *Detail) {
-					d.Subject, d.ReplayNote = lie, lie
-					d.Replay = []Refusal{{Count: 1, Method: lie, Host: lie, Path: lie, Rule: lie}}
+					d.Subject = lie
+					d.Replay = []Refusal{{Count: 1, Method: "GET", Host: "api.example.com", Path: lie, Rule: "path"}}
 				})
 				b := desk.bottles["dev"]
-				b.Problems, b.Note = []string{lie}, lie
+				b.Problems = []string{lie}
 				b.Grants = []Grant{{ID: lie, Host: lie, Subject: lie}}
 				desk.bottles["dev"] = b
 				desk.fail = fmt.Errorf("refused: %s", lie)
