@@ -1,9 +1,6 @@
 package secretscan
 
-import (
-	"bytes"
-	"strconv"
-)
+import "bytes"
 
 const (
 	// minNumbers is the shortest list of numbers that is read as characters.
@@ -50,7 +47,7 @@ func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool)
 		for begin > 0 && comma-begin < 3 && isDigit(text[begin-1]) {
 			begin--
 		}
-		if begin < comma && at < len(text) && (isDigit(text[at]) || text[at] == ' ') {
+		if begin < comma && (len(text)-at < 3 || isDigit(text[at]) || isDigit(text[at+1])) {
 			at = max(at, list(begin, readDecimal))
 		}
 	}
@@ -99,12 +96,12 @@ func readNumbers(text []byte, begin int, read func([]byte) (int, bool), out []by
 
 // readDecimal reads a number of up to three digits.
 func readDecimal(text []byte) (int, bool) {
-	n := 0
+	n, value := 0, 0
 	for n < len(text) && isDigit(text[n]) {
+		value = 10*value + int(text[n]-'0')
 		n++
 	}
-	value, err := strconv.Atoi(string(text[:n]))
-	return value, err == nil && value <= 0xff && (n == len(text) || fold[text[n]] == 0)
+	return value, n > 0 && value <= 0xff && (n == len(text) || fold[text[n]] == 0)
 }
 
 // readPair reads two hexadecimal digits.
