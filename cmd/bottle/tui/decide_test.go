@@ -230,6 +230,7 @@ func TestWhatIsRefused(t *testing.T) {
 	s.desk.change("dev-abc12", "id0000", func(d *Detail) { d.Editable, d.Timed, d.Review = nil, false, "again" })
 	s.second()
 	s.draw()
+	s.seesNot(keyModify, keyFor)
 	s.press("m")
 	s.sees(textFixed)
 	s.press("f")

@@ -165,7 +165,7 @@ func (m *model) footer() []line {
 func (m *model) keys() []string {
 	switch m.mode {
 	case reading:
-		return keysDetail
+		return m.keysDetail()
 	case choosing:
 		return keysTerm
 	case typing:
@@ -180,4 +180,16 @@ func (m *model) keys() []string {
 		return keysWaitOnly
 	}
 	return keysList
+}
+
+// keysDetail are the keys that work on the proposal that is shown.
+func (m *model) keysDetail() []string {
+	keys := []string{keyApprove}
+	if m.detail != nil && m.detail.Timed {
+		keys = append(keys, keyFor)
+	}
+	if m.detail != nil && m.detail.Editable != nil {
+		keys = append(keys, keyModify)
+	}
+	return append(keys, keysProposal...)
 }

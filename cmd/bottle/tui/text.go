@@ -52,6 +52,10 @@ const (
 	tableWaiting = "PROPOSAL\tBOTTLE\tAGE\tKIND\tWHAT"
 	tableGrants  = "GRANT\tBOTTLE\tLEFT\tHOST"
 
+	keyApprove = "a approve"
+	keyFor     = "f approve for..."
+	keyModify  = "m modify"
+
 	promptReason   = "reason: "
 	promptDuration = "for how long: "
 )
@@ -59,7 +63,7 @@ const (
 // Footers: the keys of each screen.
 var (
 	keysList     = []string{"enter open", "tab next bottle", "v revoke grant", "? help", "q quit"}
-	keysDetail   = []string{"a approve", "f approve for...", "m modify", "r reject", "up/down scroll", "esc back", "? help"}
+	keysProposal = []string{"r reject", "up/down scroll", "esc back", "? help"}
 	keysTerm     = []string{"1 once", "2 15 min", "3 1 hour", "4 other", "5 session", "6 session+save", "esc back"}
 	keysConfirm  = []string{"Y (capital) do exactly this", "up/down scroll", "esc back"}
 	keysInput    = []string{"enter done", "esc back"}
