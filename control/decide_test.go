@@ -133,6 +133,9 @@ func TestAGrantEnds(t *testing.T) {
 	if err != nil || len(grants) != 1 || !grants[0].Ended {
 		t.Errorf("grants %+v, %v", grants, err)
 	}
+	if hosts, err := l.operator().Hosts(t.Context()); err != nil || strings.Join(hosts, " ") != "api.test stream.test" {
+		t.Errorf("hosts %q, %v", hosts, err)
+	}
 }
 
 func TestRevoke(t *testing.T) {

@@ -10,13 +10,21 @@ import (
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 )
 
-// Hosts is the live allowlist: the host column of the routes in force.
+// Hosts is the live allowlist: the host column of the routes in force, without
+// hosts that only grants name which are over.
 func (o *Operator) Hosts(ctx context.Context) ([]string, error) {
 	l, err := o.read(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return l.table.Hosts(), nil
+	spent, _ := o.spent() // what cannot be read is not over
+	hosts := []string{}
+	for _, r := range l.table.Routes() {
+		if !o.ended(r, spent) && !slices.Contains(hosts, r.Host) {
+			hosts = append(hosts, r.Host)
+		}
+	}
+	return hosts, nil
 }
 
 // Routes is routes.yaml as it is live.

@@ -48,21 +48,25 @@ func (o *Operator) Grants(ctx context.Context) ([]Grant, error) {
 		if r.Grant == "" {
 			continue
 		}
-		g := Grant{ID: r.Grant, Host: r.Host, Rule: describe(r), Uses: r.Uses}
+		g := Grant{ID: r.Grant, Host: r.Host, Rule: describe(r), Uses: r.Uses, Ended: o.ended(r, spent)}
 		if !r.Expires.IsZero() {
 			g.Expires = &r.Expires
-			g.Ended = !o.o.Now().Before(r.Expires)
 		}
 		if r.Uses > 0 {
 			g.Left = -1
 			if spentErr == nil {
 				g.Left = min(max(r.Uses-spent[r.Grant], 0), r.Uses)
-				g.Ended = g.Ended || g.Left == 0
 			}
 		}
 		grants = append(grants, g)
 	}
 	return grants, nil
+}
+
+// ended tells whether a route is a grant that is over.
+func (o *Operator) ended(r routes.Route, spent map[string]int) bool {
+	return r.Grant != "" &&
+		(!r.Expires.IsZero() && !o.o.Now().Before(r.Expires) || r.Uses > 0 && spent[r.Grant] >= r.Uses)
 }
 
 // maxSpent bounds the bundle's file of spent grants.
@@ -80,7 +84,10 @@ func (o *Operator) spent() (map[string]int, error) {
 		return nil, err
 	}
 	var spent map[string]int
-	return spent, json.Unmarshal(content, &spent)
+	if err := json.Unmarshal(content, &spent); err != nil {
+		return nil, fmt.Errorf("spent grants: %w", err)
+	}
+	return spent, nil
 }
 
 // Revoke ends a grant: by its ID, or by its host, which ends all grants of that
