@@ -15,7 +15,7 @@ import (
 
 // encodings returns value in every form that is searched for as it stands.
 // Forms with freedom in them (which characters are escaped, the case of hex
-// digits, nesting) are found by decoding the text instead, see views.go.
+// digits, nesting) are found by decoding the text instead.
 func encodings(value string) []string {
 	forms := base64Forms(value)
 	forms = append(forms, base32Forms(value)...)

@@ -24,7 +24,9 @@ func fuzzScanner(t testing.TB) *Scanner {
 func FuzzScan(f *testing.F) {
 	for _, seed := range []string{
 		"plain " + fuzzValue, "%56q8-plain\\u0054okenValue_0192837465", "VnE4LXBsYWluVG9rZW5WYWx1ZV8wMTkyODM3NDY1",
-		"567138\r\n2d706c61696e", "V\x00q\x008\x00-\x00p\x00", "\x1f\x8b\x08\x00", "PK\x03\x04", "&#x56;&amp;&lt", "key = \"abc123def456ghi789\"",
+		"567138\r\n2d706c61696e", "V\x00q\x008\x00-\x00p\x00", "\x1f\x8b\x08\x00", "PK\x03\x04", "&#x56;&amp;&lt", "[86, 113, 56, 45, 112, 108]", "56 71 38 2d 70 6c 61 69 6e 54", `\126\161\70`, "VnE4LXBs\nYWluVG9r\n",
+		"H4sIAAAAAAAA/0tMSgY", "BZh91AY&SY", "\x4b\x4c\x4a\x06\x00",
+		"key = \"abc123def456ghi789\"",
 	} {
 		f.Add([]byte(seed), 5)
 	}

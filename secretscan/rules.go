@@ -84,8 +84,13 @@ const lettersOnly = `^[a-zA-Z_.-]+$`
 // defaultRules loads the rules once for all scanners.
 var defaultRules = sync.OnceValues(loadRules)
 
+// anyPath are rules for certain files that say enough without the path. The
+// others (Terraform passwords, Kubernetes secrets, PKCS #12 by name alone) would
+// match ordinary text and are left out.
+var anyPath = []string{"freemius-secret-key", "nuget-config-password"}
+
 // loadRules reads gitleaks' default configuration without its exemptions by
-// path. Rules for certain files alone are left out.
+// path.
 func loadRules() (*rules, error) {
 	var from source
 	if err := toml.Unmarshal([]byte(config.DefaultConfig), &from); err != nil {
@@ -100,7 +105,7 @@ func loadRules() (*rules, error) {
 	numbers := make(map[string]int)
 	for i, r := range slices.Concat(from.Rules, ownRules) {
 		own := i >= len(from.Rules)
-		if r.Regex == "" || r.Path != "" || r.SkipReport {
+		if r.Regex == "" || r.Path != "" && !slices.Contains(anyPath, r.ID) || r.SkipReport {
 			continue
 		}
 		made := &rule{id: r.ID, source: r.Regex, entropy: r.Entropy, secretGroup: r.SecretGroup}

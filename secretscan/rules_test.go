@@ -51,6 +51,21 @@ func TestTokenShapes(t *testing.T) {
 	}
 }
 
+func TestRulesForCertainFilesApplyEverywhere(t *testing.T) {
+	s := mustNew(t)
+	for rule, text := range map[string]string{
+		"nuget-config-password": `<add key="ClearTextPassword" value="q9Zt7Lw2Xk5R" />`,
+		"freemius-secret-key":   `'secret_key' => 'sk_Zk3Qn8VxT2LrY7WbM4HsD9CfJ6Pg!'`,
+	} {
+		if f := s.Text("body", text); f == nil {
+			t.Errorf("%s: nothing in %s", rule, text)
+		}
+	}
+	if f := s.Text("body", `<add key="Timeout" value="q9Zt7Lw2Xk5R" />`); f != nil {
+		t.Errorf("control: %v", f)
+	}
+}
+
 func TestFalseIsNoExcuse(t *testing.T) {
 	s := mustNew(t)
 	// A token with "false" in it, which gitleaks lets pass.

@@ -3,12 +3,21 @@
 // shown or written down, and For to scan for one destination.
 //
 // Secrets are the bottle's own known values, by exact value in every usual
-// encoding, in pieces, and with separators between the characters; and
-// whatever matches one of gitleaks' default rules, without gitleaks'
-// exemptions by path and comment. What is encoded or compressed is decoded,
-// and the result scanned again, two encodings and three containers deep. What
-// is encrypted, or split into pieces shorter than eight bytes over several
-// requests, is not found.
+// encoding, reversed, in pieces, and with separators between the characters or
+// in another case; and whatever matches one of gitleaks' default rules, without
+// gitleaks' exemptions by path and comment, and whatever follows the match.
+//
+// What is encoded or compressed is decoded, and the result scanned again, two
+// encodings and three containers deep: base64 at any offset, in either alphabet
+// and in lines of eight characters or more; hexadecimal and base32; percent,
+// JSON, HTML, hexadecimal and octal escapes; UTF-16 and UTF-32; lists of decimal
+// numbers and dumps of hexadecimal pairs; gzip, zlib, zip and bzip2, and deflate
+// without a header at the beginning of a stream.
+//
+// Not found is what is encrypted, or split into pieces shorter than eight bytes
+// over several requests; ascii85, rot13 and other compressors; a value of a
+// shape that is reversed or in pieces; and a value that looks like a hash and
+// has no telling name beside it.
 package secretscan
 
 import (

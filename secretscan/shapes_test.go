@@ -66,7 +66,7 @@ func TestShapesAreFoundInEveryForm(t *testing.T) {
 	s := mustNew(t)
 	random := rand.New(rand.NewPCG(3, 5))
 	for shape, draw := range sortedByKey(drawShapes) {
-		for range 20 {
+		for range 8 {
 			secret := draw(random)
 			for name, encode := range encoders {
 				if name == "base32 at 3" && shape == "aws" {
@@ -130,7 +130,7 @@ func TestShapesAreFoundInDumps(t *testing.T) {
 	random := rand.New(rand.NewPCG(13, 17))
 	for shape, draw := range sortedByKey(drawShapes) {
 		for name, dump := range sortedByKey(dumps) {
-			for range 20 {
+			for range 8 {
 				form := dump(draw(random))
 				missed(t, s, shape+" as "+name, form, "first line\n{\"data\": %s}\n")
 				text := "first line\n{\"data\": " + form + "}\n"
