@@ -90,6 +90,7 @@ func (a *app) examine(ctx context.Context) []finding {
 		}
 		add(program, path, nil)
 	}
+	var missing []int // backends; one that works is enough
 	for _, name := range backendNames() {
 		b, err := newBackend[name](home)
 		if err == nil {
@@ -97,6 +98,13 @@ func (a *app) examine(ctx context.Context) []finding {
 		}
 		if add("backend "+name, docAvailable, err) {
 			add("containment "+name, docContained, proveContainment(ctx, name))
+		} else {
+			missing = append(missing, len(all)-1)
+		}
+	}
+	if len(missing) < len(backendNames()) {
+		for _, i := range missing {
+			all[i].State = "note"
 		}
 	}
 	return all
