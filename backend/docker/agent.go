@@ -51,7 +51,7 @@ func (s *start) createAgent(ctx context.Context, terminal bool) (id string, err 
 	}
 	host := &container.HostConfig{
 		NetworkMode: container.NetworkMode(innerNetwork(slug)),
-		ExtraHosts:  extraHosts(slug, s.inner.bundle()),
+		ExtraHosts:  s.layout.extraHosts(),
 		CapDrop:     []string{"ALL"},
 		SecurityOpt: security,
 		Mounts:      mounts,
@@ -68,7 +68,7 @@ func (s *start) createAgent(ctx context.Context, terminal bool) (id string, err 
 	created, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
 		Name: agentContainer(slug), Config: config, HostConfig: host,
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
-			innerNetwork(slug): {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.inner.agent()}},
+			innerNetwork(slug): {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.layout.inner.at(places[partAgent])}},
 		}},
 	})
 	if errdefs.IsNotFound(err) {

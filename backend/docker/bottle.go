@@ -1,9 +1,7 @@
 package docker
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"sync"
@@ -12,9 +10,6 @@ import (
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
-
-	"github.com/claude-bottle/claude-bottle/backend"
-	"github.com/claude-bottle/claude-bottle/health"
 )
 
 // How long the agent and the bundle have to end by themselves at Down, in
@@ -40,7 +35,7 @@ type bottle struct {
 
 func newBottle(s *start) *bottle {
 	return &bottle{
-		remote:    remote{api: s.api, backend: s.backend, slug: s.plan.Slug, dir: s.plan.State},
+		remote:    remote{api: s.api, backend: s.backend, slug: s.plan.Slug, dir: s.plan.State, services: serviceNames(s.layout)},
 		workspace: s.workspace, keeper: s.keeper,
 		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
@@ -53,9 +48,15 @@ func (b *bottle) live(exited client.ContainerWaitResult) {
 	defer close(b.done)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
-	go followLog(ctx, b.api, bundleContainer(b.slug), b.dir.BundleLog())
-	bundleGone := make(chan error, 1)
-	go func() { bundleGone <- b.watchBundle(ctx) }()
+	bundleGone := make(chan error, len(b.services))
+	for _, name := range b.services {
+		go followLog(ctx, b.api, name, b.dir.BundleLog())
+		go func() {
+			if err := b.watchService(ctx, name); err != nil {
+				bundleGone <- err
+			}
+		}()
+	}
 	select {
 	case result := <-exited.Result:
 		b.code = int(result.StatusCode)
@@ -100,11 +101,10 @@ func (b *bottle) lateCode(ctx context.Context, err error) (int, error) {
 	return 128 + int(syscall.SIGKILL), fmt.Errorf("the engine no longer answers: %w", err)
 }
 
-// watchBundle returns when the bundle is dead and the engine has given up
-// starting it again.
-func (b *bottle) watchBundle(ctx context.Context) error {
+// watchService returns an error when a container of the bundle is dead and the
+// engine has given up starting it again, and nil when it was removed.
+func (b *bottle) watchService(ctx context.Context, name string) error {
 	const pause = 500 * time.Millisecond
-	name := bundleContainer(b.slug)
 	for dead := 0; ; {
 		wait := b.api.ContainerWait(ctx, name, client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 		select {
@@ -127,7 +127,7 @@ func (b *bottle) watchBundle(ctx context.Context) error {
 		}
 		if dead > 3 {
 			said, _ := logs(ctx, b.api, name, "1")
-			return fmt.Errorf("the bundle died and stays dead; it said last: %s", said)
+			return fmt.Errorf("the bundle (%s) died and stays dead; it said last: %s", name, said)
 		}
 	}
 }
@@ -153,23 +153,4 @@ func (b *bottle) Down(ctx context.Context) error {
 func stopContainer(ctx context.Context, api *client.Client, name string, seconds int) error {
 	_, err := api.ContainerStop(ctx, name, client.ContainerStopOptions{Timeout: &seconds})
 	return gone(err)
-}
-
-// askHealth asks a bundle for its health, with its own program.
-func askHealth(ctx context.Context, api *client.Client, container string) (health.Report, error) {
-	var report health.Report
-	body, err := healthBody(ctx, api, container)
-	if err == nil {
-		err = json.Unmarshal(body, &report)
-	}
-	return report, err
-}
-
-func healthBody(ctx context.Context, api *client.Client, container string) ([]byte, error) {
-	var out, complaints bytes.Buffer
-	_, err := inside(ctx, api, container, client.ExecCreateOptions{Cmd: []string{"/sidecars", "health", "--json"}}, backend.Stdio{Out: &out, Err: &complaints}, nil)
-	if err == nil && out.Len() == 0 {
-		err = fmt.Errorf("the bundle does not answer: %s", bytes.TrimSpace(complaints.Bytes()))
-	}
-	return out.Bytes(), err
 }

@@ -2,11 +2,12 @@ package docker
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
+	"io/fs"
+	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/moby/moby/api/types/container"
@@ -42,23 +43,27 @@ var inputs = map[string]string{
 	upstreamCAInput:       upstreamCAInside,
 }
 
-// createBundle makes the bundle's container on the outer network and connects
-// it with the inner one. It does not start it.
-func (s *start) createBundle(ctx context.Context) (id string, err error) {
+// createService makes a container of the bundle. It does not start it.
+func (s *start) createService(ctx context.Context, of service) (id string, err error) {
 	slug := s.plan.Slug
-	mounts, err := s.bundleMounts()
+	mounts, err := s.serviceMounts(of)
 	if err != nil {
 		return "", err
 	}
 	pids := int64(bundlePids)
+	// Older engines connect a container with one network when they make it.
+	first, address := outerNetwork(slug), of.outer
+	if !of.outer.IsValid() {
+		first, address = innerNetwork(slug), of.inner
+	}
 	created, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name: bundleContainer(slug),
+		Name: of.container(slug),
 		Config: &container.Config{
-			Image: s.backend.options.Image, User: s.user.String(), Hostname: partBundle,
-			Env: s.bundleEnv(), Labels: labels(s.backend.options.Home, s.plan, partBundle),
+			Image: s.backend.options.Image, User: s.user.String(), Hostname: of.part,
+			Env: of.env, Labels: labels(s.backend.options.Home, s.plan, of.part),
 		},
 		HostConfig: &container.HostConfig{
-			NetworkMode:    container.NetworkMode(outerNetwork(slug)),
+			NetworkMode:    container.NetworkMode(first),
 			ReadonlyRootfs: true,
 			CapDrop:        []string{"ALL"},
 			SecurityOpt:    []string{"no-new-privileges"},
@@ -70,63 +75,53 @@ func (s *start) createBundle(ctx context.Context) (id string, err error) {
 			LogConfig:     logConfig,
 			Resources:     container.Resources{PidsLimit: &pids, Memory: bundleMemory, MemorySwap: bundleMemory},
 		},
+		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
+			first: endpoint(address, of),
+		}},
 	})
 	if err != nil {
-		return "", explainCreate(bundleContainer(slug), err)
+		return "", explainCreate(of.container(slug), err)
+	}
+	if !of.inner.IsValid() || !of.outer.IsValid() {
+		return created.ID, nil
 	}
 	_, err = s.api.NetworkConnect(ctx, innerNetwork(slug), client.NetworkConnectOptions{
-		Container: created.ID,
-		EndpointConfig: &network.EndpointSettings{
-			Aliases:    aliases(slug),
-			IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.inner.bundle()},
-		},
+		Container: created.ID, EndpointConfig: endpoint(of.inner, of),
 	})
 	if err != nil {
-		return created.ID, fmt.Errorf("connect %s with %s: %w", bundleContainer(slug), innerNetwork(slug), err)
+		return created.ID, fmt.Errorf("connect %s with %s: %w", of.container(slug), innerNetwork(slug), err)
 	}
 	return created.ID, nil
+}
+
+// endpoint is a service's end on one of its networks.
+func endpoint(address netip.Addr, of service) *network.EndpointSettings {
+	e := &network.EndpointSettings{IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: address}}
+	if address == of.inner {
+		e.Aliases = of.aliases
+	}
+	return e
 }
 
 // logConfig bounds what a container's log takes on the engine's disk.
 var logConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}}
 
-// bundleEnv is the bundle's whole environment. The engine shows it to whoever
-// may use the engine, and to no agent.
-func (s *start) bundleEnv() []string {
-	env := []string{
-		"CLAUDE_BOTTLE_SIDECAR_DAEMONS=" + strings.Join(s.plan.Daemons, ","),
-		"CLAUDE_BOTTLE_SLUG=" + s.plan.Slug,
-		"CLAUDE_BOTTLE_SECRETS=" + secretsInside,
-		"SUPERVISE_QUEUE=/run/supervise/queue",
-		"CLAUDE_BOTTLE_AUDIT=/run/audit/bundle.jsonl",
-	}
-	env = append(env, listenVariables(s.inner.bundle())...)
-	for _, name := range slices.Sorted(maps.Keys(s.plan.Tokens)) {
-		env = append(env, name+"="+s.plan.Tokens[name])
-	}
-	for _, variable := range s.backend.options.BundleEnv {
-		if name, value, _ := strings.Cut(variable, "="); name == "EGRESS_UPSTREAM_CA" && value != "" {
-			variable = name + "=" + upstreamCAInside
-		}
-		env = append(env, variable)
-	}
-	return env
-}
-
-// bundleMounts are the live files, one by one and read-only, and the two
+// serviceMounts are the live files, one by one and read-only, and the
 // folders that the bundle writes to.
-func (s *start) bundleMounts() ([]mount.Mount, error) {
-	if err := s.copyUpstreamCA(); err != nil {
-		return nil, err
-	}
+func (s *start) serviceMounts(of service) ([]mount.Mount, error) {
 	mounts := []mount.Mount{
 		bind(filepath.Join(s.folders.out, "queue"), "/run/supervise/queue", false),
 		bind(filepath.Join(s.folders.out, "audit"), "/run/audit", false),
+		bind(filepath.Join(s.folders.out, healthFolder), healthInside, false),
 		bind(s.secrets, secretsInside, true),
 	}
-	for _, name := range slices.Sorted(maps.Keys(inputs)) {
-		if _, err := os.Lstat(filepath.Join(s.plan.State.In(), name)); err == nil {
+	for _, name := range of.inputs {
+		_, err := os.Lstat(filepath.Join(s.plan.State.In(), name))
+		switch {
+		case err == nil:
 			mounts = append(mounts, bind(filepath.Join(s.folders.in, name), inputs[name], true))
+		case !errors.Is(err, fs.ErrNotExist): // what the plan has no need of is not there
+			return nil, err
 		}
 	}
 	return mounts, nil

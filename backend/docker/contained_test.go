@@ -129,7 +129,7 @@ func begun(t *testing.T, sealed bool) *start {
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &start{backend: newBackend(home), api: engine(t), plan: p, keeper: k, workspace: p.Workspace, user: operator()}
+	s := &start{backend: newBackend(home), api: engine(t), plan: p, keeper: k, workspace: p.Workspace, user: operator(), layout: layout{plan: p}}
 	t.Cleanup(func() {
 		if err := s.undo(); err != nil {
 			t.Error(err)
@@ -143,10 +143,12 @@ func begun(t *testing.T, sealed bool) *start {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := s.api.ContainerStart(t.Context(), s.bundle, client.ContainerStartOptions{}); err != nil {
+	service := s.layout.services()[0]
+	bundle := service.container(p.Slug)
+	if _, err := s.api.ContainerStart(t.Context(), bundle, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.waitReady(t.Context()), s.fillAgent(t.Context(), s.bundle, s.agent)); err != nil {
+	if err := errors.Join(s.waitReady(t.Context(), service), s.fillAgent(t.Context(), bundle, s.agent)); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.api.ContainerStart(t.Context(), s.agent, client.ContainerStartOptions{}); err != nil {

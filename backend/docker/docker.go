@@ -1,6 +1,7 @@
 // Package docker runs bottles as containers of a Docker engine.
 //
-// A bottle is two networks and two containers. The inner network is internal
+// A bottle is two networks and two containers, or, in the split shape, one
+// container for each role beside the agent's. The inner network is internal
 // and holds agent and bundle alone; its bridge has no address on the host. The
 // outer one leads the bundle, and nobody else, to the internet. The agent's
 // container starts with bottle-init, which runs no command until the network
@@ -34,6 +35,8 @@ type Options struct {
 	Image string
 	// AgentImage is for bottles that name none; empty = DefaultAgentImage.
 	AgentImage string
+	// Split gives each role a container of its own; otherwise one has them all.
+	Split bool
 	// BundleEnv are further variables of the bundle, NAME=value. They win over
 	// those that the plan gives. A file named by EGRESS_UPSTREAM_CA is the
 	// host's.

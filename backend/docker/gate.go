@@ -35,7 +35,7 @@ func (s *start) seal(ctx context.Context) error {
 		Config: &container.Config{
 			Image: s.backend.options.Image, User: "0:0",
 			Entrypoint:  []string{initOutside},
-			Cmd:         append([]string{"seal"}, doors(s.plan, s.inner.bundle())...),
+			Cmd:         append([]string{"seal"}, s.layout.doors()...),
 			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 			Labels:      ownLabels(s.backend.options.Home, s.plan.Slug, partSeal),
 		},
@@ -105,20 +105,29 @@ func (s *start) prove(ctx context.Context, targets containment.Targets) error {
 // targets adds what only this backend has: the gateway's place, the engine's
 // resolver, and the bundle's doors that are not the agent's.
 func (s *start) targets(t containment.Targets) containment.Targets {
-	bundle, gateway := s.inner.bundle(), s.inner.at(1)
-	if open := doors(s.plan, bundle); len(open) > 0 {
-		t.Control = open[0]
+	gateway, doors := s.layout.inner.at(1), s.layout.doors()
+	if len(doors) > 0 {
+		t.Control = doors[0]
 	}
 	for _, port := range []uint16{22, 53, 80} {
 		t.TCP = append(t.TCP, netip.AddrPortFrom(gateway, port).String())
 	}
-	t.TCP = append(t.TCP, netip.AddrPortFrom(bundle, 9101).String())
+	datagrams := []netip.Addr{gateway, netip.MustParseAddr("127.0.0.11")}
+	for _, service := range s.layout.services() {
+		if service.outer.IsValid() {
+			t.TCP = append(t.TCP, netip.AddrPortFrom(service.outer, 9099).String(), netip.AddrPortFrom(service.outer, 8888).String())
+		}
+		if service.inner.IsValid() {
+			t.TCP = append(t.TCP, netip.AddrPortFrom(service.inner, 9101).String())
+			datagrams = append(datagrams, service.inner)
+		}
+	}
 	if s.runtime == runsc { // there datagrams vanish later
 		t.Resolvers = append(t.Resolvers, embeddedDNS)
 		return t
 	}
 	t.TCP = append(t.TCP, embeddedDNS)
-	for _, address := range []netip.Addr{gateway, netip.MustParseAddr("127.0.0.11"), bundle} {
+	for _, address := range datagrams {
 		t.UDP = append(t.UDP, netip.AddrPortFrom(address, 53).String())
 	}
 	return t

@@ -17,7 +17,13 @@ func (r *remote) ReadFile(ctx context.Context, name string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	return readInside(ctx, r.api, bundleContainer(r.slug), place)
+	first, _, _ := strings.Cut(filepath.ToSlash(name), "/")
+	for _, part := range append([]string{partBundle}, readers[first]...) {
+		if container, ok := r.services[part]; ok {
+			return readInside(ctx, r.api, container, place)
+		}
+	}
+	return nil, fmt.Errorf("bottle %s has no role that reads %s", r.slug, name)
 }
 
 // WriteFile implements backend.Bottle. The bundle sees the file itself, not its

@@ -72,7 +72,19 @@ func newHome(t *testing.T) state.Home {
 }
 
 func newBackend(home state.Home) *Backend {
-	return New(Options{Home: home, Image: testImage, AgentImage: agentImage}).(*Backend)
+	return New(Options{Home: home, Image: testImage, AgentImage: agentImage, Split: os.Getenv(splitVariable) != ""}).(*Backend)
+}
+
+// splitVariable makes the tests that go for both shapes run in the split one.
+const splitVariable = "TEST_SPLIT"
+
+// bothShapes runs a test with the bundle in one container and divided.
+func bothShapes(t *testing.T, test func(t *testing.T)) {
+	t.Run("bundle", test)
+	t.Run("split", func(t *testing.T) {
+		t.Setenv(splitVariable, "1")
+		test(t)
+	})
 }
 
 const plainBottle = `---

@@ -251,13 +251,19 @@ func reportOf(t *testing.T, bottle backend.Bottle) health.Report {
 
 // Everything of the operator's side works through the engine: a host is allowed
 // while the bottle runs, in both filters, and nothing restarts but the firewall.
-func TestLiveChange(t *testing.T) {
+func TestLiveChange(t *testing.T) { bothShapes(t, testLiveChange) }
+
+func testLiveChange(t *testing.T) {
 	home := newHome(t)
 	bottleFile(t, home, strings.Replace(plainBottle, `pipelock: "off"`, `pipelock: required`, 1))
 	p := newPlan(t, home, "live", "sleep", "300")
 	bottle := begin(t, home, p, backend.Stdio{})
 	before := reportOf(t, bottle)
-	pid := docker(t, "inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}}", "claude-bottle-sidecars-live")
+	containers := strings.Fields(docker(t, "ps", "-q", "--filter", "label="+labelSlug+"=live"))
+	processes := func() string {
+		return docker(t, append([]string{"inspect", "-f", "{{.Name}} {{.State.Pid}} {{.State.StartedAt}}"}, containers...)...)
+	}
+	ran := processes()
 
 	operator := control.For(bottle, control.Options{Home: home, Slug: "live", Name: "tester"})
 	if _, err := operator.Allow(t.Context(), "second.example.com"); err != nil {
@@ -284,8 +290,8 @@ func TestLiveChange(t *testing.T) {
 	if after.Roles["pipelock"].PID == before.Roles["pipelock"].PID || after.Roles["egress"].Generation != before.Roles["egress"].Generation+1 {
 		t.Errorf("before %+v, after %+v", before.Roles, after.Roles)
 	}
-	if now := docker(t, "inspect", "-f", "{{.State.Pid}} {{.State.StartedAt}}", "claude-bottle-sidecars-live"); now != pid {
-		t.Errorf("the container restarted: %s, before %s", now, pid)
+	if now := processes(); now != ran {
+		t.Errorf("a container restarted: %s, before %s", now, ran)
 	}
 	if _, err := operator.Allow(t.Context(), "not a host"); err == nil {
 		t.Error("an invalid host was allowed")
@@ -299,7 +305,7 @@ func TestLiveChange(t *testing.T) {
 	if err := bottle.WriteFile(t.Context(), "plan.json", nil); err == nil {
 		t.Error("wrote what is no input")
 	}
-	docker(t, "stop", "-t", "1", "claude-bottle-sidecars-live")
+	docker(t, append([]string{"stop", "-t", "1"}, containers...)...)
 	if _, err := operator.Allow(t.Context(), "third.example.com"); err == nil {
 		t.Error("a change was confirmed by nobody")
 	}

@@ -41,6 +41,20 @@ func (r remains) runs(part string) bool {
 
 func (r remains) agentRuns() bool { return r.runs(partAgent) }
 
+// bundleRuns tells whether every container of the bundle does.
+func (r remains) bundleRuns() bool {
+	some := false
+	for part := range r.containers {
+		if part == partAgent || part == partSeal {
+			continue
+		}
+		if some = r.runs(part); !some {
+			return false
+		}
+	}
+	return some
+}
+
 // find finds what the engine has of this home's bottles, or of one.
 func (b *Backend) find(ctx context.Context, api *client.Client, slug string) (map[string]remains, error) {
 	filters := client.Filters{}.Add("label", labelHome+"="+string(b.options.Home))
@@ -150,7 +164,7 @@ func (b *Backend) status(slug string, r record, f remains) backend.Status {
 	switch {
 	case r.State == "starting" && hasUp(b.options.Home.Dir(slug)):
 		s.State = "starting"
-	case f.agentRuns() && f.runs(partBundle) && r.State != "starting":
+	case f.agentRuns() && f.bundleRuns() && r.State != "starting":
 		s.State = "running"
 	}
 	return s

@@ -1,10 +1,7 @@
 package docker
 
 import (
-	"net/netip"
 	"slices"
-	"strconv"
-	"strings"
 
 	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/state"
@@ -17,11 +14,10 @@ var roles = []string{"egress", "pipelock", "git-gate", "supervise"}
 var ports = map[string]uint16{"egress": 9099, "pipelock": 8888, "git-gate": 9420, "supervise": 9100}
 
 // The names of what makes up a bottle.
-func innerNetwork(slug string) string    { return "claude-bottle-net-" + slug }
-func outerNetwork(slug string) string    { return "claude-bottle-egress-" + slug }
-func agentContainer(slug string) string  { return "claude-bottle-agent-" + slug }
-func bundleContainer(slug string) string { return "claude-bottle-sidecars-" + slug }
-func sealContainer(slug string) string   { return "claude-bottle-seal-" + slug }
+func innerNetwork(slug string) string   { return "claude-bottle-net-" + slug }
+func outerNetwork(slug string) string   { return "claude-bottle-egress-" + slug }
+func agentContainer(slug string) string { return "claude-bottle-agent-" + slug }
+func sealContainer(slug string) string  { return "claude-bottle-seal-" + slug }
 
 // Labels by which a bottle is found again. Those of compose let its commands
 // see the bottle as a project.
@@ -38,7 +34,7 @@ const (
 // Parts of a bottle, as labelPart has them.
 const (
 	partAgent  = "agent"
-	partBundle = "sidecars"
+	partBundle = "sidecars" // in the split shape the roles' names
 	partSeal   = "seal"
 	partInner  = "net"
 	partOuter  = "egress"
@@ -73,40 +69,4 @@ func ownLabels(home state.Home, slug, part string) map[string]string {
 // selected are the plan's roles in order.
 func selected(p *plan.Plan) []string {
 	return slices.DeleteFunc(slices.Clone(roles), func(role string) bool { return !slices.Contains(p.Daemons, role) })
-}
-
-// doors are the agent-facing addresses of the selected roles.
-func doors(p *plan.Plan, bundle netip.Addr) []string {
-	var all []string
-	for _, role := range selected(p) {
-		all = append(all, netip.AddrPortFrom(bundle, ports[role]).String())
-	}
-	return all
-}
-
-// extraHosts are the names that the agent knows.
-func extraHosts(slug string, bundle netip.Addr) []string {
-	var all []string
-	for _, name := range aliases(slug) {
-		all = append(all, name+":"+bundle.String())
-	}
-	return all
-}
-
-func aliases(slug string) []string {
-	var all []string
-	for _, role := range roles {
-		all = append(all, role, "claude-bottle-"+role+"-"+slug)
-	}
-	return all
-}
-
-// listenVariables are where the roles listen.
-func listenVariables(bundle netip.Addr) []string {
-	var all []string
-	for _, role := range roles {
-		name := strings.ToUpper(strings.ReplaceAll(role, "-", "_")) + "_LISTEN"
-		all = append(all, name+"="+bundle.String()+":"+strconv.Itoa(int(ports[role])))
-	}
-	return all
 }

@@ -2,14 +2,20 @@ package docker
 
 import (
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"sync"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/health"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -19,6 +25,16 @@ type remote struct {
 	backend *Backend
 	slug    string
 	dir     state.Dir
+	// services are the bundle's containers by part.
+	services map[string]string
+}
+
+func serviceNames(l layout) map[string]string {
+	names := make(map[string]string)
+	for _, s := range l.services() {
+		names[s.part] = s.container(l.plan.Slug)
+	}
+	return names
 }
 
 var _ backend.Bottle = (*remote)(nil)
@@ -40,7 +56,13 @@ func (b *Backend) Open(ctx context.Context, slug string) (backend.Bottle, error)
 		api.Close()
 		return nil, err
 	}
-	return &remote{api: api, backend: b, slug: slug, dir: b.options.Home.Dir(slug)}, nil
+	r := &remote{api: api, backend: b, slug: slug, dir: b.options.Home.Dir(slug), services: map[string]string{}}
+	for part, c := range found[slug].containers {
+		if part != partAgent && part != partSeal {
+			r.services[part] = containerName(c)
+		}
+	}
+	return r, nil
 }
 
 // Wait implements backend.Bottle.
@@ -73,17 +95,53 @@ func (r *remote) Exec(ctx context.Context, command []string, s backend.Stdio) (i
 	return execInside(ctx, r.api, agentContainer(r.slug), command, s)
 }
 
-// Signal implements backend.Bottle.
+// Signal implements backend.Bottle. In the split shape every role gets it; those
+// that it does not concern ignore it.
 func (r *remote) Signal(ctx context.Context, sig os.Signal) error {
-	if err := sendSignal(ctx, r.api, bundleContainer(r.slug), sig); err != nil {
-		return fmt.Errorf("signal the bundle of %s: %w", r.slug, err)
+	var failed []error
+	for _, name := range r.services {
+		if err := sendSignal(ctx, r.api, name, sig); err != nil {
+			failed = append(failed, fmt.Errorf("signal %s: %w", name, err))
+		}
 	}
-	return nil
+	if len(r.services) == 0 {
+		return fmt.Errorf("bottle %s has no bundle", r.slug)
+	}
+	return errors.Join(failed...)
 }
 
-// Health implements backend.Bottle.
+// Health implements backend.Bottle. In the split shape it is that of all
+// containers together.
 func (r *remote) Health(ctx context.Context) ([]byte, error) {
-	return healthBody(ctx, r.api, bundleContainer(r.slug))
+	if len(r.services) == 0 {
+		return nil, fmt.Errorf("bottle %s has no bundle", r.slug)
+	}
+	if len(r.services) == 1 {
+		for part, name := range r.services {
+			_, body, err := askHealth(ctx, r.api, r.dir, part, name)
+			return body, err
+		}
+	}
+	whole := health.Report{Ready: true, Roles: map[string]health.RoleReport{}}
+	var mu sync.Mutex
+	group, ctx := errgroup.WithContext(ctx)
+	for part, name := range r.services {
+		group.Go(func() error {
+			report, _, err := askHealth(ctx, r.api, r.dir, part, name)
+			if err != nil {
+				return err
+			}
+			mu.Lock()
+			defer mu.Unlock()
+			whole.Ready = whole.Ready && report.Ready
+			maps.Copy(whole.Roles, report.Roles)
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	return json.Marshal(whole)
 }
 
 // Down implements backend.Bottle. The bottle's `bottle up`, where it lives,

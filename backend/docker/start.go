@@ -2,8 +2,10 @@ package docker
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -35,11 +37,11 @@ type start struct {
 	image     string // the agent's
 	folders   folders
 	secrets   string // path
-	inner     inner
+	layout    layout
 
-	bundle, agent string // container ids
-	attached      client.HijackedResponse
-	exited        client.ContainerWaitResult // of the agent
+	agent    string // container id
+	attached client.HijackedResponse
+	exited   client.ContainerWaitResult // of the agent
 }
 
 // Start implements backend.Backend. The plan's inputs must be written.
@@ -67,6 +69,7 @@ func (b *Backend) Start(ctx context.Context, p *plan.Plan, s backend.Stdio, prog
 		return nil, err
 	}
 	st := &start{backend: b, api: api, plan: p, keeper: k, workspace: workspace, user: operator()}
+	st.layout = layout{plan: p, split: b.options.Split, token: rand.Text(), extra: b.options.BundleEnv}
 	bottle, err := st.run(ctx, s, progress)
 	if err != nil {
 		return nil, errors.Join(err, st.undo())
@@ -145,8 +148,14 @@ func (s *start) make(ctx context.Context, terminal bool) error {
 	if err := os.WriteFile(resolv, []byte("# Names are resolved by the proxy.\n"), 0o644); err != nil {
 		return err
 	}
-	var err error
+	err := os.Mkdir(filepath.Join(s.plan.State.Out(), healthFolder), 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // of the same bottle before
+		return err
+	}
 	if s.secrets, err = writeSecrets(s.plan.State, s.plan.Secrets, s.user); err != nil {
+		return err
+	}
+	if err := s.copyUpstreamCA(); err != nil {
 		return err
 	}
 	if s.folders, err = prepareFolders(s.plan, s.workspace, s.user); err != nil {
@@ -156,17 +165,22 @@ func (s *start) make(ctx context.Context, terminal bool) error {
 	// fails: it would be made all the same, when nobody looks any more.
 	var networks, containers errgroup.Group
 	networks.Go(func() (err error) {
-		s.inner, err = s.backend.makeInner(ctx, s.api, s.plan.Slug)
+		s.layout.inner, err = s.backend.makeInner(ctx, s.api, s.plan.Slug)
 		return err
 	})
-	networks.Go(func() error { return s.backend.makeOuter(ctx, s.api, s.plan.Slug) })
+	networks.Go(func() (err error) {
+		s.layout.outer, err = s.backend.makeOuter(ctx, s.api, s.plan.Slug)
+		return err
+	})
 	if err := networks.Wait(); err != nil {
 		return err
 	}
-	containers.Go(func() (err error) {
-		s.bundle, err = s.createBundle(ctx)
-		return err
-	})
+	for _, service := range s.layout.services() {
+		containers.Go(func() error {
+			_, err := s.createService(ctx, service)
+			return err
+		})
+	}
 	containers.Go(func() (err error) {
 		s.agent, err = s.createAgent(ctx, terminal)
 		return err
@@ -178,14 +192,18 @@ func (s *start) make(ctx context.Context, terminal bool) error {
 // gate, and seals the agent's network.
 func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 	group, groupCtx := errgroup.WithContext(ctx)
+	services := s.layout.services()
+	for _, service := range services {
+		group.Go(func() error {
+			name := service.container(s.plan.Slug)
+			if _, err := s.api.ContainerStart(groupCtx, name, client.ContainerStartOptions{}); err != nil {
+				return fmt.Errorf("start %s: %w", name, err)
+			}
+			return s.waitReady(groupCtx, service)
+		})
+	}
 	group.Go(func() error {
-		if _, err := s.api.ContainerStart(groupCtx, s.bundle, client.ContainerStartOptions{}); err != nil {
-			return fmt.Errorf("start the bundle: %w", err)
-		}
-		return s.waitReady(groupCtx)
-	})
-	group.Go(func() error {
-		if err := s.fillAgent(groupCtx, s.bundle, s.agent); err != nil {
+		if err := s.fillAgent(groupCtx, services[0].container(s.plan.Slug), s.agent); err != nil {
 			return err
 		}
 		attached, err := s.api.ContainerAttach(ctx, s.agent, client.ContainerAttachOptions{
@@ -205,35 +223,36 @@ func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 	return group.Wait()
 }
 
-// waitReady returns when every role of the bundle is ready. A bundle that dies
+// waitReady returns when every role of a container is ready. One that dies
 // before that is not waited for.
-func (s *start) waitReady(ctx context.Context) error {
+func (s *start) waitReady(ctx context.Context, of service) error {
+	name := of.container(s.plan.Slug)
 	var last error
 	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		report, err := askHealth(ctx, s.api, s.bundle)
+		report, _, err := askHealth(ctx, s.api, s.plan.State, of.part, name)
 		if err == nil && report.Ready {
 			return nil
 		}
 		if last = err; err == nil {
 			last = errors.New("not every role is ready")
 		}
-		state, err := s.api.ContainerInspect(ctx, s.bundle, client.ContainerInspectOptions{})
+		state, err := s.api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
 		if err == nil && state.Container.State != nil && (!state.Container.State.Running || state.Container.RestartCount > 0) {
-			return errors.Join(fmt.Errorf("the bundle ended with code %d while it started", state.Container.State.ExitCode), s.lastWords())
+			return errors.Join(fmt.Errorf("%s ended with code %d while it started", name, state.Container.State.ExitCode), s.lastWords(name))
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("the bundle is not ready: %w: %w", context.Cause(ctx), last), s.lastWords())
+			return errors.Join(fmt.Errorf("%s is not ready: %w: %w", name, context.Cause(ctx), last), s.lastWords(name))
 		case <-time.After(pause):
 		}
 	}
 }
 
-// lastWords quotes the end of the bundle's log, which holds no secrets.
-func (s *start) lastWords() error {
+// lastWords quotes the end of a container's log, which holds no secrets.
+func (s *start) lastWords(name string) error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
-	text, err := logs(ctx, s.api, s.bundle, "1")
+	text, err := logs(ctx, s.api, name, "1")
 	if err != nil || text == "" {
 		return nil
 	}
