@@ -20,7 +20,12 @@ func main() {
 	args := os.Args[2:]
 	switch os.Args[1] {
 	case "run":
-		os.Exit(run(command(args)))
+		os.Exit(run(command(args), waitAtGate))
+	case "run-alone":
+		if len(args) < 1 {
+			fail(usage)
+		}
+		os.Exit(runAlone(args[0], command(args[1:])))
 	case "exec":
 		if len(args) < 1 {
 			fail(usage)
@@ -32,6 +37,10 @@ func main() {
 		}
 	case "prove":
 		os.Exit(prove(args))
+	case "install":
+		if err := install(args); err != nil {
+			fail(err.Error())
+		}
 	case "seal":
 		if err := seal(args); err != nil {
 			fail(err.Error())
@@ -41,7 +50,7 @@ func main() {
 	}
 }
 
-const usage = "usage: bottle-init run -- COMMAND..., exec TOKEN -- COMMAND..., signal TOKEN NUMBER, prove TARGETS -- COMMAND..., seal ADDRESS:PORT..."
+const usage = "usage: bottle-init run -- COMMAND..., run-alone TARGETS -- COMMAND..., install FOLDER HOME FILES UID GID, exec TOKEN -- COMMAND..., signal TOKEN NUMBER, prove TARGETS -- COMMAND..., seal ADDRESS:PORT..."
 
 // command is what follows the "--".
 func command(args []string) []string {

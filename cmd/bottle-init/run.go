@@ -18,10 +18,10 @@ import (
 // `bottle up` died while it started ends by itself.
 const gatePatience = 2 * time.Minute
 
-// run is PID 1: it waits at the gate for SIGUSR1, starts the command, passes
-// signals on to its process group, reaps, and returns the command's exit code,
-// 128+signal when it was killed.
-func run(argv []string) int {
+// run is PID 1: it waits at the gate, starts the command, passes signals on to
+// its process group, reaps, and returns the command's exit code, 128+signal when
+// it was killed. The gate returns when the command may start, or 0 < code.
+func run(argv []string, gate func(signals <-chan os.Signal) (code int)) int {
 	// The agent is the same user and could read this process's memory.
 	if err := unix.Prctl(unix.PR_SET_DUMPABLE, 0, 0, 0, 0); err != nil {
 		fmt.Fprintln(os.Stderr, "bottle-init:", err)
@@ -29,8 +29,8 @@ func run(argv []string) int {
 	}
 	signals := make(chan os.Signal, 64)
 	signal.Notify(signals)
-	if !waitAtGate(signals) {
-		return 128 + int(unix.SIGTERM)
+	if code := gate(signals); code != 0 {
+		return code
 	}
 	child, code, err := start(argv)
 	if err != nil {
@@ -52,24 +52,37 @@ func run(argv []string) int {
 	return 0
 }
 
-// waitAtGate tells whether the gate was opened.
-func waitAtGate(signals <-chan os.Signal) bool {
+// turnedAway is the exit code when the gate was not opened.
+const turnedAway = 128 + int(unix.SIGTERM)
+
+// waitAtGate is the gate that `bottle up` opens, with SIGUSR1.
+func waitAtGate(signals <-chan os.Signal) (code int) {
 	patience := time.After(gatePatience)
 	for {
 		select {
 		case s := <-signals:
-			switch s {
-			case unix.SIGUSR1:
-				return true
-			case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT:
-				return false
-			case unix.SIGCHLD:
-				_, _ = reap(0) // of commands that were run inside meanwhile
+			if s == unix.SIGUSR1 {
+				return 0
+			}
+			if ends(s) {
+				return turnedAway
 			}
 		case <-patience:
-			return false
+			return turnedAway
 		}
 	}
+}
+
+// ends tells whether a signal ends the waiting at a gate. It reaps commands
+// that were run inside meanwhile.
+func ends(s os.Signal) bool {
+	switch s {
+	case unix.SIGTERM, unix.SIGINT, unix.SIGHUP, unix.SIGQUIT:
+		return true
+	case unix.SIGCHLD:
+		_, _ = reap(0)
+	}
+	return false
 }
 
 // start starts the command in a process group of its own, which is the
