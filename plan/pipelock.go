@@ -26,6 +26,15 @@ func (p *Plan) choosePipelock(o Options, bottle *manifest.Bottle) error {
 		p.PipelockNote = "turned off by the bottle file; egress alone decides"
 		return nil
 	}
+	if o.OwnPipelock != nil {
+		digest, own, err := o.OwnPipelock(bottle.Backend)
+		if err != nil {
+			return fmt.Errorf("pipelock: %w", err)
+		}
+		if own {
+			return p.pipelockOf(bottle, "", digest, "the bundle's image holds none")
+		}
+	}
 	bin, pin := o.PipelockBin, o.PipelockSHA256
 	if value, ok := o.Lookup("PIPELOCK_BIN"); bin == "" && ok {
 		bin = value
@@ -48,7 +57,15 @@ func (p *Plan) choosePipelock(o Options, bottle *manifest.Bottle) error {
 	case !strings.EqualFold(digest, pin):
 		return fmt.Errorf("pipelock: %s has the digest %s, not the pinned %.64s; install the pinned version, or set pipelock: off in the bottle file", bin, digest, pin)
 	}
-	if missing == "" {
+	if missing != "" {
+		digest = ""
+	}
+	return p.pipelockOf(bottle, bin, digest, missing)
+}
+
+// pipelockOf turns the firewall on when there is one with a digest.
+func (p *Plan) pipelockOf(bottle *manifest.Bottle, bin, digest, missing string) error {
+	if digest != "" {
 		p.Pipelock, p.PipelockBin, p.PipelockSHA256 = "on", bin, digest
 		return nil
 	}

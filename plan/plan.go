@@ -35,7 +35,7 @@ type Plan struct {
 	Pipelock     string `json:"pipelock"`
 	PipelockNote string `json:"pipelock_note,omitempty"`
 	// PipelockBin and PipelockSHA256 are the host's binary and its digest, as
-	// checked; empty when off.
+	// checked; empty when off. The binary is empty when the bundle brings it.
 	PipelockBin    string `json:"pipelock_bin,omitempty"`
 	PipelockSHA256 string `json:"pipelock_sha256,omitempty"`
 	// Hosts is the host column of the routes, Repos the names of git-gate's

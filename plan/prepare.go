@@ -45,6 +45,10 @@ type Options struct {
 	// PipelockSHA256 is the digest that the bundle accepts; the host variable
 	// PIPELOCK_SHA256 wins. Empty = it accepts none.
 	PipelockSHA256 string
+	// OwnPipelock tells, for the bottle file's wish of a backend, whether that
+	// backend's bundle brings a firewall of its own, and its digest; empty = it
+	// brings none, and the host's is not used either. nil = the host's is used.
+	OwnPipelock func(backend string) (digest string, own bool, err error)
 	// Now is the clock; nil = time.Now.
 	Now func() time.Time
 }

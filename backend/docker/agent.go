@@ -29,6 +29,22 @@ const runsc = "runsc"
 
 // createAgent makes the agent's container. It does not start it.
 func (s *start) createAgent(ctx context.Context, terminal bool) (id string, err error) {
+	options, err := s.agentOptions(terminal)
+	if err != nil {
+		return "", err
+	}
+	created, err := s.api.ContainerCreate(ctx, options)
+	if errdefs.IsNotFound(err) {
+		return "", fmt.Errorf("the agent's image %s is not on this engine; get it with \"docker pull\" or \"docker build\": %w", s.image, err)
+	}
+	if err != nil {
+		return "", explainCreate(options.Name, err)
+	}
+	return created.ID, nil
+}
+
+// agentOptions are what the agent's container is made of.
+func (s *start) agentOptions(terminal bool) (client.ContainerCreateOptions, error) {
 	slug := s.plan.Slug
 	config := &container.Config{
 		Image: s.image, User: s.user.String(), Hostname: slug, WorkingDir: "/workspace",
@@ -39,12 +55,12 @@ func (s *start) createAgent(ctx context.Context, terminal bool) (id string, err 
 	}
 	mounts, err := s.agentMounts()
 	if err != nil {
-		return "", err
+		return client.ContainerCreateOptions{}, err
 	}
 	security := []string{"no-new-privileges"}
 	profile, err := seccompProfile()
 	if err != nil {
-		return "", err
+		return client.ContainerCreateOptions{}, err
 	}
 	if profile != "" {
 		security = append(security, "seccomp="+profile)
@@ -65,19 +81,12 @@ func (s *start) createAgent(ctx context.Context, terminal bool) (id string, err 
 	if s.plan.Limits.Pids > 0 {
 		host.PidsLimit = &s.plan.Limits.Pids
 	}
-	created, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	return client.ContainerCreateOptions{
 		Name: agentContainer(slug), Config: config, HostConfig: host,
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
 			innerNetwork(slug): {IPAMConfig: &network.EndpointIPAMConfig{IPv4Address: s.layout.inner.at(places[partAgent])}},
 		}},
-	})
-	if errdefs.IsNotFound(err) {
-		return "", fmt.Errorf("the agent's image %s is not on this engine; get it with \"docker pull\" or \"docker build\": %w", s.image, err)
-	}
-	if err != nil {
-		return "", explainCreate(agentContainer(slug), err)
-	}
-	return created.ID, nil
+	}, nil
 }
 
 // publicEnv is what the engine may show: all but what the operator supplied.

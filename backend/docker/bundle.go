@@ -45,10 +45,34 @@ var inputs = map[string]string{
 
 // createService makes a container of the bundle. It does not start it.
 func (s *start) createService(ctx context.Context, of service) (id string, err error) {
+	options, err := s.serviceOptions(of)
+	if err != nil {
+		return "", err
+	}
+	created, err := s.api.ContainerCreate(ctx, options)
+	if err != nil {
+		return "", explainCreate(options.Name, err)
+	}
+	if !of.inner.IsValid() || !of.outer.IsValid() {
+		return created.ID, nil
+	}
+	slug := s.plan.Slug
+	_, err = s.api.NetworkConnect(ctx, innerNetwork(slug), client.NetworkConnectOptions{
+		Container: created.ID, EndpointConfig: endpoint(of.inner, of),
+	})
+	if err != nil {
+		return created.ID, fmt.Errorf("connect %s with %s: %w", options.Name, innerNetwork(slug), err)
+	}
+	return created.ID, nil
+}
+
+// serviceOptions are what a container of the bundle is made of. Where it is on
+// both networks it is yet to be connected with the inner one.
+func (s *start) serviceOptions(of service) (client.ContainerCreateOptions, error) {
 	slug := s.plan.Slug
 	mounts, err := s.serviceMounts(of)
 	if err != nil {
-		return "", err
+		return client.ContainerCreateOptions{}, err
 	}
 	pids := int64(bundlePids)
 	// Older engines connect a container with one network when they make it.
@@ -56,7 +80,7 @@ func (s *start) createService(ctx context.Context, of service) (id string, err e
 	if !of.outer.IsValid() {
 		first, address = innerNetwork(slug), of.inner
 	}
-	created, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
+	return client.ContainerCreateOptions{
 		Name: of.container(slug),
 		Config: &container.Config{
 			Image: s.backend.options.Image, User: s.user.String(), Hostname: of.part,
@@ -78,20 +102,7 @@ func (s *start) createService(ctx context.Context, of service) (id string, err e
 		NetworkingConfig: &network.NetworkingConfig{EndpointsConfig: map[string]*network.EndpointSettings{
 			first: endpoint(address, of),
 		}},
-	})
-	if err != nil {
-		return "", explainCreate(of.container(slug), err)
-	}
-	if !of.inner.IsValid() || !of.outer.IsValid() {
-		return created.ID, nil
-	}
-	_, err = s.api.NetworkConnect(ctx, innerNetwork(slug), client.NetworkConnectOptions{
-		Container: created.ID, EndpointConfig: endpoint(of.inner, of),
-	})
-	if err != nil {
-		return created.ID, fmt.Errorf("connect %s with %s: %w", of.container(slug), innerNetwork(slug), err)
-	}
-	return created.ID, nil
+	}, nil
 }
 
 // endpoint is a service's end on one of its networks.

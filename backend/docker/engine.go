@@ -96,16 +96,29 @@ func (b *Backend) checkImage(ctx context.Context, api *client.Client) error {
 	return nil
 }
 
-// checkPipelock makes sure that the image has the firewall that the plan wants.
-func checkPipelock(ctx context.Context, api *client.Client, image string) error {
-	found, err := api.ImageInspect(ctx, image)
+// Pipelock is the digest of the firewall that the bundle's image holds and
+// accepts; empty = it holds none.
+func (b *Backend) Pipelock(ctx context.Context) (string, error) {
+	api, err := connect(ctx)
 	if err != nil {
-		return err
+		return "", err
 	}
-	if found.Config == nil || len(found.Config.Labels["claude-bottle.pipelock.sha256"]) != 64 {
-		return fmt.Errorf("the bundle's image %s holds no pipelock; build it with \"make image PIPELOCK_BIN=path\", or set pipelock: off in the bottle file", image)
+	defer api.Close()
+	if err := b.checkImage(ctx, api); err != nil {
+		return "", err
 	}
-	return nil
+	return b.pipelock(ctx, api)
+}
+
+func (b *Backend) pipelock(ctx context.Context, api *client.Client) (string, error) {
+	image, err := api.ImageInspect(ctx, b.options.Image)
+	if err != nil {
+		return "", err
+	}
+	if digest := image.Config.Labels["claude-bottle.pipelock.sha256"]; len(digest) == 64 {
+		return digest, nil
+	}
+	return "", nil
 }
 
 // gone takes what is not there, or is being removed already, for done.

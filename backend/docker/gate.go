@@ -29,27 +29,11 @@ func (s *start) seal(ctx context.Context) error {
 	if s.runtime == runsc {
 		return nil // gVisor has a network stack of its own, without the kernel's filters or the engine's resolver
 	}
-	name := sealContainer(s.plan.Slug)
-	created, err := s.api.ContainerCreate(ctx, client.ContainerCreateOptions{
-		Name: name,
-		Config: &container.Config{
-			Image: s.backend.options.Image, User: "0:0",
-			Entrypoint:  []string{initOutside},
-			Cmd:         append([]string{"seal"}, s.layout.doors()...),
-			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
-			Labels:      ownLabels(s.backend.options.Home, s.plan.Slug, partSeal),
-		},
-		HostConfig: &container.HostConfig{
-			NetworkMode:    container.NetworkMode("container:" + s.agent),
-			ReadonlyRootfs: true,
-			CapDrop:        []string{"ALL"},
-			CapAdd:         []string{"NET_ADMIN"},
-			SecurityOpt:    []string{"no-new-privileges"},
-			LogConfig:      logConfig,
-		},
-	})
+	options := s.sealOptions()
+	options.HostConfig.NetworkMode = container.NetworkMode("container:" + s.agent)
+	created, err := s.api.ContainerCreate(ctx, options)
 	if err != nil {
-		return explainCreate(name, err)
+		return explainCreate(options.Name, err)
 	}
 	ended := s.api.ContainerWait(ctx, created.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
 	if _, err := s.api.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
@@ -66,6 +50,27 @@ func (s *start) seal(ctx context.Context) error {
 	}
 	_, err = s.api.ContainerRemove(ctx, created.ID, client.ContainerRemoveOptions{Force: true})
 	return gone(err)
+}
+
+// sealOptions are what the container is made of that seals the network it is in.
+func (s *start) sealOptions() client.ContainerCreateOptions {
+	return client.ContainerCreateOptions{
+		Name: sealContainer(s.plan.Slug),
+		Config: &container.Config{
+			Image: s.backend.options.Image, User: "0:0",
+			Entrypoint:  []string{initOutside},
+			Cmd:         append([]string{"seal"}, s.layout.doors()...),
+			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+			Labels:      ownLabels(s.backend.options.Home, s.plan.Slug, partSeal),
+		},
+		HostConfig: &container.HostConfig{
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			CapAdd:         []string{"NET_ADMIN"},
+			SecurityOpt:    []string{"no-new-privileges"},
+			LogConfig:      logConfig,
+		},
+	}
 }
 
 // prove runs the proof in the agent's container, as the agent, before its

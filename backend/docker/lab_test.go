@@ -121,11 +121,15 @@ func newPlan(t *testing.T, home state.Home, slug string, command ...string) *pla
 	}
 	host := map[string]string{
 		"TEST_SUPPLIED": suppliedValue, "TEST_TOKEN": "credential-7734-of-a-route", "HOME": string(home),
-		"PIPELOCK_BIN": standIn, "PIPELOCK_SHA256": digest(t, standIn),
+		"PIPELOCK_BIN": "/nonexistent", // the image has its own
 	}
 	p, err := plan.Prepare(t.Context(), plan.Options{
 		Home: home, Workspace: workspace, Bottle: "tested", Label: slug, Command: command,
 		Lookup: func(name string) (string, bool) { value, ok := host[name]; return value, ok },
+		OwnPipelock: func(string) (string, bool, error) {
+			digest, err := newBackend(home).Pipelock(t.Context())
+			return digest, true, err
+		},
 	})
 	if err == nil {
 		err = p.Write(home)

@@ -127,8 +127,12 @@ func (s *start) look(ctx context.Context, progress func(string)) error {
 		return err
 	}
 	if slices.Contains(s.plan.Daemons, "pipelock") {
-		if err := checkPipelock(ctx, s.api, s.backend.options.Image); err != nil {
+		digest, err := s.backend.pipelock(ctx, s.api)
+		if err != nil {
 			return err
+		}
+		if digest == "" {
+			return fmt.Errorf("the bundle's image %s holds no pipelock; build it with \"make image PIPELOCK_BIN=path\", or set pipelock: off in the bottle file", s.backend.options.Image)
 		}
 	}
 	info, err := s.api.Info(ctx, client.InfoOptions{})
@@ -144,21 +148,7 @@ func (s *start) look(ctx context.Context, progress func(string)) error {
 
 // make makes everything and starts nothing.
 func (s *start) make(ctx context.Context, terminal bool) error {
-	resolv := filepath.Join(s.plan.State.In(), emptyResolv)
-	if err := os.WriteFile(resolv, []byte("# Names are resolved by the proxy.\n"), 0o644); err != nil {
-		return err
-	}
-	err := os.Mkdir(filepath.Join(s.plan.State.Out(), healthFolder), 0o700)
-	if err != nil && !errors.Is(err, fs.ErrExist) { // of the same bottle before
-		return err
-	}
-	if s.secrets, err = writeSecrets(s.plan.State, s.plan.Secrets, s.user); err != nil {
-		return err
-	}
-	if err := s.copyUpstreamCA(); err != nil {
-		return err
-	}
-	if s.folders, err = prepareFolders(s.plan, s.workspace, s.user); err != nil {
+	if err := s.layOut(); err != nil {
 		return err
 	}
 	// What the engine was asked for is waited for, also when another thing
@@ -186,6 +176,26 @@ func (s *start) make(ctx context.Context, terminal bool) error {
 		return err
 	})
 	return containers.Wait()
+}
+
+// layOut makes what the containers find of this machine.
+func (s *start) layOut() error {
+	resolv := filepath.Join(s.plan.State.In(), emptyResolv)
+	if err := os.WriteFile(resolv, []byte("# Names are resolved by the proxy.\n"), 0o644); err != nil {
+		return err
+	}
+	err := os.Mkdir(filepath.Join(s.plan.State.Out(), healthFolder), 0o700)
+	if err != nil && !errors.Is(err, fs.ErrExist) { // of the same bottle before
+		return err
+	}
+	if s.secrets, err = writeSecrets(s.plan.State, s.plan.Secrets, s.user); err != nil {
+		return err
+	}
+	if err := s.copyUpstreamCA(); err != nil {
+		return err
+	}
+	s.folders, err = prepareFolders(s.plan, s.workspace, s.user)
+	return err
 }
 
 // startBoth starts the bundle, and the agent's container, which stops at its

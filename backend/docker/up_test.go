@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/plan"
 )
 
 // What an agent finds: its command's streams and code, its world, its files.
@@ -179,7 +180,7 @@ func TestNoEngine(t *testing.T) {
 	if orphans, err := b.Orphans(t.Context()); err != nil || len(orphans) > 0 {
 		t.Errorf("orphans: %v %v", orphans, err)
 	}
-	if _, err := b.Start(t.Context(), newPlan(t, home, "none", "true"), backend.Stdio{}, nil); err == nil {
+	if _, err := b.Start(t.Context(), &plan.Plan{Slug: "none", Command: []string{"true"}, State: home.Dir("none"), Workspace: t.TempDir()}, backend.Stdio{}, nil); err == nil {
 		t.Error("started")
 	}
 	for version, want := range map[string]bool{"1.41": true, "1.52": true, "2.0": true, "1.40": false, "": false} {

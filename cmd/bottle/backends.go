@@ -80,6 +80,25 @@ func chooseBackend(home state.Home, flag, file string) (backend.Backend, error) 
 	return make(home)
 }
 
+// ownPipelock tells plan.Prepare of backends whose bundles bring their own
+// firewall.
+func ownPipelock(ctx context.Context, home state.Home, flag string) func(string) (string, bool, error) {
+	return func(file string) (string, bool, error) {
+		b, err := chooseBackend(home, flag, file)
+		if err != nil {
+			return "", false, err
+		}
+		image, ok := b.(interface {
+			Pipelock(context.Context) (string, error)
+		})
+		if !ok {
+			return "", false, nil
+		}
+		digest, err := image.Pipelock(ctx)
+		return digest, true, err
+	}
+}
+
 // findSidecars finds the bundle's program: $CLAUDE_BOTTLE_SIDECARS, beside
 // this program, or on PATH.
 func findSidecars() (string, error) {

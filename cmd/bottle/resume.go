@@ -45,6 +45,7 @@ func (a *app) resume(ctx context.Context, slug string, command []string, wanted 
 	given := answers{}
 	p, err := preparePlan(ctx, given, plan.Options{
 		Home: home, Workspace: old.Workspace, Agent: old.Asked, Bottle: old.Bottle, Command: command, Resume: old,
+		OwnPipelock: ownPipelock(ctx, home, wanted),
 	})
 	if err != nil {
 		return explain(err)

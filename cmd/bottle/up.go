@@ -159,6 +159,7 @@ func prepare(ctx context.Context, home state.Home, f upFlags, agent string, comm
 	}
 	return preparePlan(ctx, given, plan.Options{
 		Home: home, Workspace: workspace, Agent: agent, Bottle: f.bottle, Label: f.label, Command: command,
+		OwnPipelock: ownPipelock(ctx, home, f.backend),
 	})
 }
 
