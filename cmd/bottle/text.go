@@ -58,7 +58,7 @@ which runs in another terminal. Ctrl-] leaves again; the agent goes on.`
 	demoShort    = "Bring up a bottle and show what it lets through and what it refuses"
 
 	flagHome      = "the folder of bottles, agents and state (default $CLAUDE_BOTTLE_HOME, else ~/.claude-bottle)"
-	flagBackend   = "how the bottle is isolated: namespace (default $CLAUDE_BOTTLE_BACKEND, else the bottle file's)"
+	flagBackend   = "how the bottle is isolated: namespace or docker (default $CLAUDE_BOTTLE_BACKEND, else the bottle file's)"
 	flagBottle    = "the bottle file to use, by name"
 	flagLabel     = "the bottle's slug (default: the agent's name and five random characters)"
 	flagWorkspace = "the folder that appears at /workspace"
