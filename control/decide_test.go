@@ -109,31 +109,43 @@ func TestModifyGrantsTheOperatorsRule(t *testing.T) {
 	}
 }
 
+// TestAGrantEnds: one that is over when it comes into force, beside one that
+// lasts.
 func TestAGrantEnds(t *testing.T) {
 	l := newLab(t)
-	asked := l.askHost(l.mcp(), "new.test")
-	o := control.For(l.bottle(), control.Options{Home: l.home, Slug: slug, Now: func() time.Time {
-		return time.Now().Add(-time.Hour) // so that an hour is nearly over
+	client := l.mcp()
+	earlier := control.For(l.bottle(), control.Options{Home: l.home, Slug: slug, Now: func() time.Time {
+		return time.Now().Add(-time.Hour)
 	}})
-	if _, err := o.Modify(t.Context(), asked.ID, asked.review(), l.route("new.test"), control.Terms{For: time.Hour + 3*time.Second}); err != nil {
-		t.Fatal(err)
+	var ids []string
+	for host, o := range map[string]*control.Operator{"new.test": earlier, "other.test": l.operator()} {
+		asked := l.askHost(client, host)
+		if _, err := o.Modify(t.Context(), asked.ID, asked.review(), l.route(host), control.Terms{For: time.Hour}); err != nil {
+			t.Fatal(err)
+		}
+		if told := <-asked.told; told.Status != proposal.Modified || !strings.Contains(told.Notes, "(until 20") {
+			t.Errorf("told %+v", told)
+		}
+		ids = append(ids, asked.ID)
 	}
-	agent := l.agent()
-	if got := l.get(agent, "new.test", "/"); got != "hello" {
-		t.Errorf("while it lasts: %s", got)
+	response, err := l.agent().Get(l.url("new.test", "/"))
+	if err == nil {
+		response.Body.Close()
+		t.Error("reached after its end")
 	}
-	l.eventually("the grant ends", func() bool {
-		client := l.agent()
-		return strings.Contains(l.get(client, "new.test", "/"), "grant-expired") || strings.HasPrefix(l.get(client, "new.test", "/"), "refused")
-	})
-	if got := l.get(agent, "api.test", "/"); got != "hello" {
-		t.Errorf("another host: %s", got)
+	if got := l.get(l.agent(), "other.test", "/"); got != "hello" {
+		t.Errorf("one that lasts: %s", got)
 	}
 	grants, err := l.operator().Grants(t.Context())
-	if err != nil || len(grants) != 1 || !grants[0].Ended {
-		t.Errorf("grants %+v, %v", grants, err)
+	if err != nil || len(grants) != len(ids) {
+		t.Fatalf("grants %+v, %v", grants, err)
 	}
-	if hosts, err := l.operator().Hosts(t.Context()); err != nil || strings.Join(hosts, " ") != "api.test stream.test" {
+	for _, g := range grants {
+		if g.Ended != (g.Host == "new.test") || g.Expires == nil {
+			t.Errorf("grant %+v", g)
+		}
+	}
+	if hosts, err := l.operator().Hosts(t.Context()); err != nil || strings.Join(hosts, " ") != "api.test stream.test other.test" {
 		t.Errorf("hosts %q, %v", hosts, err)
 	}
 }

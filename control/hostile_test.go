@@ -53,7 +53,7 @@ func TestSpentGrantsAreTheBundlesWord(t *testing.T) {
 // compared, and as it would look.
 func TestLookalikesAreShownBeside(t *testing.T) {
 	l := newLab(t)
-	asked := l.ask(l.mcp(), "egress-block", map[string]any{"host": "gіthub.com", "justification": "‮the \u200bforge"}) // a Cyrillic і
+	asked := l.ask(l.mcp(), "egress-block", map[string]any{"host": "gіthub.com", "justification": "\u202ethe \u200bforge"}) // a Cyrillic і
 	r, err := l.operator().Review(t.Context(), asked.ID)
 	if err != nil {
 		t.Fatal(err)

@@ -48,7 +48,7 @@ func (c *collector) count(what string) int {
 func TestOperatorScripts(t *testing.T) {
 	got := &collector{got: make(map[string]int)}
 	hosts := make(map[string]http.Handler)
-	for _, host := range []string{"base", "new", "once", "modified", "saved", "rejected", "timed"} {
+	for _, host := range []string{"base", "new", "once", "modified", "saved", "rejected", "timed", "short"} {
 		hosts[host+".test"] = got
 	}
 	net := newInternet(t, hosts)
