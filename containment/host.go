@@ -22,6 +22,12 @@ var outside = struct{ tcp, udp []string }{
 // outsideName is a name that exists outside.
 const outsideName = "example.com"
 
+// Outside are the targets that are the same wherever a bottle runs, for where
+// nobody looks around first.
+func Outside() Targets {
+	return Targets{TCP: slices.Clone(outside.tcp), UDP: slices.Clone(outside.udp), Names: []string{outsideName}}
+}
+
 // Host is what can be reached from outside the isolation, with listeners of
 // its own so that there is something to find. Close it after the proof.
 type Host struct {
@@ -34,9 +40,7 @@ type Host struct {
 // gateways, the resolvers, and a listener on all addresses and on an abstract
 // unix socket.
 func NewHost() (*Host, error) {
-	h := &Host{Targets: Targets{Names: []string{outsideName}}}
-	h.TCP = append(h.TCP, outside.tcp...)
-	h.UDP = append(h.UDP, outside.udp...)
+	h := &Host{Targets: Outside()}
 
 	port, err := h.listen()
 	if err != nil {

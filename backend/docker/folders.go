@@ -66,10 +66,22 @@ func secretsPath(dir state.Dir) string {
 
 // writeSecrets writes the values, one a line, for u alone.
 func writeSecrets(dir state.Dir, secrets []string, u user) (string, error) {
-	path := secretsPath(dir)
 	if err := removeSecrets(dir); err != nil {
 		return "", err
 	}
+	return writeHidden(secretsPath(dir), []byte(strings.Join(secrets, "\n")), u)
+}
+
+// envPath is beside the secrets, for what the operator supplied to the agent.
+func envPath(dir state.Dir) string { return secretsPath(dir) + "-env" }
+
+// writeEnv writes the agent's variables that nobody else may see, for u alone.
+// It comes after writeSecrets.
+func writeEnv(dir state.Dir, content []byte, u user) (string, error) {
+	return writeHidden(envPath(dir), content, u)
+}
+
+func writeHidden(path string, content []byte, u user) (string, error) {
 	file, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return "", fmt.Errorf("a file for the secrets: %w", err)
@@ -78,17 +90,20 @@ func writeSecrets(dir state.Dir, secrets []string, u user) (string, error) {
 		err = file.Chown(u.uid, u.gid)
 	}
 	if err == nil {
-		_, err = file.WriteString(strings.Join(secrets, "\n"))
+		_, err = file.Write(content)
 	}
 	if err = errors.Join(err, file.Close()); err != nil {
-		return "", errors.Join(fmt.Errorf("a file for the secrets: %w", err), removeSecrets(dir))
+		return "", errors.Join(fmt.Errorf("a file for the secrets: %w", err), os.Remove(path))
 	}
 	return path, nil
 }
 
 func removeSecrets(dir state.Dir) error {
-	if err := os.Remove(secretsPath(dir)); err != nil && !errors.Is(err, os.ErrNotExist) {
-		return err
+	var failed []error
+	for _, path := range []string{secretsPath(dir), envPath(dir)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			failed = append(failed, err)
+		}
 	}
-	return nil
+	return errors.Join(failed...)
 }

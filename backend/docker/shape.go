@@ -1,0 +1,342 @@
+package docker
+
+import (
+	"crypto/rand"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/moby/moby/api/types/container"
+	"github.com/moby/moby/api/types/mount"
+	"github.com/moby/moby/api/types/network"
+	"github.com/moby/moby/client"
+
+	"github.com/claude-bottle/claude-bottle/agentenv"
+	"github.com/claude-bottle/claude-bottle/containment"
+	"github.com/claude-bottle/claude-bottle/plan"
+)
+
+// Shape is all that a bottle is made of on an engine, for another program to
+// make it. No secret value is in it.
+type Shape struct {
+	Slug     string
+	Networks []Network
+	// Volumes by the names that mounts have for them, with their labels.
+	Volumes map[string]map[string]string
+	// Containers are in the order in which they start.
+	Containers []Container
+}
+
+// Network is one of a bottle's two.
+type Network struct {
+	// Part is its name among the bottle's, Name its name on the engine.
+	Part, Name string
+	client.NetworkCreateOptions
+}
+
+// Container is one of a bottle's. Its networks are by their names on the engine.
+type Container struct {
+	// Part is its name among the bottle's.
+	Part string
+	client.ContainerCreateOptions
+	// From are variables that get their values from the environment of whoever
+	// starts the bottle, by the names that they have there.
+	From map[string]string
+	// EnvFile holds further variables; empty = none.
+	EnvFile string
+	// Needs are the parts that have to be started, healthy or ended before.
+	Needs map[string]Need
+	// NetworkOf is the part whose network it is in; empty = its own.
+	NetworkOf string
+}
+
+// Need is what a container waits for in another one.
+type Need string
+
+// The needs, as compose calls them.
+const (
+	Started Need = "service_started"
+	Healthy Need = "service_healthy"
+	Ended   Need = "service_completed_successfully"
+)
+
+// Names of what only a bottle without `bottle up` has.
+const (
+	partInstall   = "install"
+	shapeFolder   = "shape" // below state.Dir's Run folder
+	volumeInit    = "init"
+	volumeHome    = "home"
+	furniture     = "/furniture" // the files of the home, in install's container
+	installFolder = "/install"
+	installHome   = "/home"
+)
+
+// Shape lays out on this machine what the bottle needs, as Start does, and says
+// what has to be made on the engine. The plan's inputs must be written. What is
+// laid out stays until the bottle is removed; what of it is in memory, the file
+// of secrets, is gone with the machine's next start.
+func (b *Backend) Shape(p *plan.Plan) (Shape, error) {
+	if len(p.Command) == 0 {
+		return Shape{}, errors.New("the plan has no command")
+	}
+	if p.Dockerfile != "" {
+		return Shape{}, fmt.Errorf("%s has to be built first: build it with \"docker build\" and name the image as agent.image", p.Dockerfile)
+	}
+	workspace, err := checkWorkspace(p.Workspace, b.options.Home)
+	if err != nil {
+		return Shape{}, err
+	}
+	k, err := claim(p)
+	if err != nil {
+		return Shape{}, err
+	}
+	defer k.release()
+	s := &start{backend: b, plan: withoutTokens(p), workspace: workspace, user: operator(), image: p.Image}
+	if s.image == "" {
+		s.image = b.options.AgentImage
+	}
+	s.layout = layout{
+		plan: s.plan, split: b.options.Split, token: rand.Text(), extra: b.options.BundleEnv,
+		inner: wire{subnetOf(innerNetwork(p.Slug), 0)}, outer: wire{subnetOf(outerNetwork(p.Slug), 0)},
+	}
+	if s.layout.inner == s.layout.outer {
+		s.layout.outer = wire{subnetOf(outerNetwork(p.Slug), 1)}
+	}
+	shape, err := s.shape(p.Credentials)
+	if err == nil {
+		err = k.update("running")
+	}
+	if err != nil {
+		return Shape{}, errors.Join(err, removeLocal(p.State, workspace))
+	}
+	return shape, nil
+}
+
+// withoutTokens is the plan without the values that a shape must not hold.
+func withoutTokens(p *plan.Plan) *plan.Plan {
+	without := *p
+	without.Tokens = nil
+	return &without
+}
+
+func (s *start) shape(credentials map[string]string) (Shape, error) {
+	if err := s.layOut(); err != nil {
+		return Shape{}, err
+	}
+	home, slug := s.backend.options.Home, s.plan.Slug
+	shape := Shape{
+		Slug: slug,
+		Networks: []Network{
+			s.network(partInner, innerNetwork(slug), s.layout.inner, innerOptions(oldestAPI)),
+			s.network(partOuter, outerNetwork(slug), s.layout.outer, nil),
+		},
+		Volumes: map[string]map[string]string{volumeInit: ownLabels(home, slug, volumeInit), volumeHome: ownLabels(home, slug, volumeHome)},
+	}
+	for _, of := range s.layout.services() {
+		c, err := s.serviceShape(of, credentials)
+		if err != nil {
+			return Shape{}, err
+		}
+		shape.Containers = append(shape.Containers, c)
+	}
+	agent, err := s.agentShape()
+	if err != nil {
+		return Shape{}, err
+	}
+	shape.Containers = append(shape.Containers, s.installShape(), agent, Container{
+		Part: partSeal, ContainerCreateOptions: s.sealOptions(), NetworkOf: partAgent, Needs: map[string]Need{partAgent: Started},
+	})
+	return shape, nil
+}
+
+func (s *start) network(part, name string, w wire, options map[string]string) Network {
+	no := false
+	return Network{Part: part, Name: name, NetworkCreateOptions: client.NetworkCreateOptions{
+		Driver: "bridge", EnableIPv6: &no, Internal: part == partInner, Options: options,
+		IPAM:   &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: w.subnet}}},
+		Labels: networkLabels(s.backend.options.Home, s.plan.Slug, part),
+	}}
+}
+
+// secretVariables may hold a password, so that they are in a file.
+var secretVariables = []string{"EGRESS_UPSTREAM_PROXY", "PIPELOCK_TOKEN"}
+
+// serviceShape is a container of the bundle.
+func (s *start) serviceShape(of service, credentials map[string]string) (Container, error) {
+	options, err := s.serviceOptions(of)
+	if err != nil {
+		return Container{}, err
+	}
+	c := Container{Part: of.part, ContainerCreateOptions: options, Needs: map[string]Need{}}
+	if of.inner.IsValid() && of.outer.IsValid() {
+		c.NetworkingConfig.EndpointsConfig[innerNetwork(s.plan.Slug)] = endpoint(of.inner, of)
+	}
+	for _, part := range of.needs {
+		c.Needs[part] = Healthy
+	}
+	if slices.Contains(of.daemons, "egress") || slices.Contains(of.daemons, "git-gate") {
+		c.From = credentials
+	}
+	var hidden []string
+	c.Config.Env = slices.DeleteFunc(slices.Clone(c.Config.Env), func(variable string) bool {
+		if name, _, _ := strings.Cut(variable, "="); !slices.Contains(secretVariables, name) {
+			return false
+		}
+		hidden = append(hidden, variable)
+		return true
+	})
+	if len(hidden) > 0 {
+		c.EnvFile, err = s.keep(of.part+".env", 0o600, envFileText(hidden))
+	}
+	return c, err
+}
+
+// envFileText is an env_file's, read without interpolation.
+func envFileText(variables []string) []byte {
+	var text strings.Builder
+	for _, variable := range variables {
+		name, value, _ := strings.Cut(variable, "=")
+		text.WriteString(name + "='" + strings.ReplaceAll(value, "'", "%27") + "'\n")
+	}
+	return []byte(text.String())
+}
+
+// agentShape is the agent's container, which opens its gate by itself when
+// containment is proved.
+func (s *start) agentShape() (Container, error) {
+	options, err := s.agentOptions(true)
+	if err != nil {
+		return Container{}, err
+	}
+	targets, err := json.Marshal(s.targets(containment.Outside()))
+	if err != nil {
+		return Container{}, err
+	}
+	options.Config.Cmd = append([]string{"run-alone", string(targets), "--"}, s.plan.Command...)
+	if options.HostConfig.SecurityOpt, err = s.keepProfile(options.HostConfig.SecurityOpt); err != nil {
+		return Container{}, err
+	}
+	env, err := writeEnv(s.plan.State, hiddenEnv(s.plan.AgentEnv, s.plan.Supplied), s.user)
+	if err != nil {
+		return Container{}, err
+	}
+	mounts := []mount.Mount{
+		{Type: mount.TypeVolume, Source: volumeInit, Target: initFolder, ReadOnly: true},
+		bind(env, envInside, true),
+		{Type: mount.TypeVolume, Source: volumeHome, Target: agentenv.Home},
+	}
+	files, err := s.keepFiles()
+	if err != nil {
+		return Container{}, err
+	}
+	options.HostConfig.Mounts = slices.Concat(mounts, files, options.HostConfig.Mounts)
+	c := Container{Part: partAgent, ContainerCreateOptions: options, Needs: map[string]Need{partInstall: Ended}}
+	for _, of := range s.layout.services() {
+		c.Needs[of.part] = Healthy
+	}
+	return c, nil
+}
+
+// keepProfile puts a seccomp profile into a file, as compose wants it.
+func (s *start) keepProfile(security []string) ([]string, error) {
+	kept := slices.Clone(security)
+	for i, option := range kept {
+		if profile, ok := strings.CutPrefix(option, "seccomp="); ok {
+			path, err := s.keep("seccomp.json", 0o600, []byte(profile))
+			if err != nil {
+				return nil, err
+			}
+			kept[i] = "seccomp=" + path
+		}
+	}
+	return kept, nil
+}
+
+// keepFiles writes the files of the agent's world: those of its home to where
+// install finds them, and mounts for the others.
+func (s *start) keepFiles() ([]mount.Mount, error) {
+	if err := os.MkdirAll(filepath.Join(s.plan.State.Run(), shapeFolder, volumeHome), 0o700); err != nil {
+		return nil, err
+	}
+	files := slices.Clone(s.plan.AgentFiles)
+	for name, content := range map[string]string{
+		"/etc/passwd": fmt.Sprintf("root:x:0:0:root:/root:/bin/sh\nagent:x:%d:%d:agent:%s:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n", s.user.uid, s.user.gid, agentenv.Home),
+		"/etc/group":  fmt.Sprintf("root:x:0:\nagent:x:%d:\nnogroup:x:65534:\n", s.user.gid),
+	} {
+		files = append(files, plan.File{Path: name, Mode: 0o644, Content: []byte(content)})
+	}
+	var mounts []mount.Mount
+	for i, file := range files {
+		if inHome, ok := strings.CutPrefix(file.Path, agentenv.Home+"/"); ok {
+			if !filepath.IsLocal(inHome) {
+				return nil, fmt.Errorf("write %s: the path leads out of the home", file.Path)
+			}
+			if _, err := s.keep(filepath.Join(volumeHome, inHome), os.FileMode(file.Mode), file.Content); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		path, err := s.keep(filepath.Join("files", strconv.Itoa(i)+"-"+filepath.Base(file.Path)), os.FileMode(file.Mode), file.Content)
+		if err != nil {
+			return nil, err
+		}
+		mounts = append(mounts, bind(path, file.Path, true))
+	}
+	slices.SortFunc(mounts, func(a, b mount.Mount) int { return strings.Compare(a.Target, b.Target) })
+	return mounts, nil
+}
+
+// keep writes a file below the shape's folder.
+func (s *start) keep(name string, mode os.FileMode, content []byte) (path string, err error) {
+	path = filepath.Join(s.plan.State.Run(), shapeFolder, name)
+	if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+		return "", err
+	}
+	return path, os.WriteFile(path, content, mode)
+}
+
+// installShape is the container that furnishes the agent's before it starts.
+func (s *start) installShape() Container {
+	from := filepath.Join(s.plan.State.Run(), shapeFolder, volumeHome)
+	return Container{Part: partInstall, ContainerCreateOptions: client.ContainerCreateOptions{
+		Name: "claude-bottle-install-" + s.plan.Slug,
+		Config: &container.Config{
+			Image: s.backend.options.Image, User: "0:0",
+			Entrypoint:  []string{initOutside},
+			Cmd:         []string{"install", installFolder, installHome, furniture, strconv.Itoa(s.user.uid), strconv.Itoa(s.user.gid)},
+			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
+			Labels:      ownLabels(s.backend.options.Home, s.plan.Slug, partInstall),
+		},
+		HostConfig: &container.HostConfig{
+			NetworkMode:    "none",
+			ReadonlyRootfs: true,
+			CapDrop:        []string{"ALL"},
+			CapAdd:         []string{"CHOWN", "DAC_OVERRIDE"},
+			SecurityOpt:    []string{"no-new-privileges"},
+			LogConfig:      logConfig,
+			Mounts: []mount.Mount{
+				{Type: mount.TypeVolume, Source: volumeInit, Target: installFolder},
+				{Type: mount.TypeVolume, Source: volumeHome, Target: installHome},
+				bind(from, furniture, true),
+			},
+		},
+	}}
+}
+
+// Variables are the names of the variables that whoever starts the bottle has to
+// set, sorted.
+func (s Shape) Variables() []string {
+	names := map[string]bool{}
+	for _, c := range s.Containers {
+		for _, name := range c.From {
+			names[name] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(names))
+}
