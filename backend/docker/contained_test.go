@@ -21,6 +21,8 @@ import (
 	"github.com/claude-bottle/claude-bottle/attack"
 	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/containment"
+	"github.com/claude-bottle/claude-bottle/control"
+	"github.com/claude-bottle/claude-bottle/state"
 )
 
 // collector listens on every address of this machine, for connections and
@@ -102,21 +104,33 @@ func TestNothingPassesTheWire(t *testing.T) {
 }
 
 // The cases that need nothing but a bottle, from its walls to its resolver.
-func TestAttacks(t *testing.T) {
+func TestAttacks(t *testing.T) { bothShapes(t, testAttacks) }
+
+func testAttacks(t *testing.T) {
 	home := newHome(t)
-	bottle := begin(t, home, newPlan(t, home, "attacked", "sleep", "600"), backend.Stdio{})
+	p := newPlan(t, home, "besieged", "sleep", "600")
+	bottle := begin(t, home, p, backend.Stdio{})
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	go rejectAll(ctx, control.For(bottle, control.Options{Home: home, Slug: p.Slug, Name: "tester"}), p.State)
 	exec := func(ctx context.Context, command []string, out, err io.Writer) (int, error) {
 		return bottle.Exec(ctx, command, backend.Stdio{Out: out, Err: err})
 	}
-	for _, c := range attack.Live() {
-		if c.Name == "approval" {
-			continue // it needs a person who answers
+	for _, r := range attack.Run(ctx, exec, nil, attack.Live()) {
+		for _, problem := range r.Problems {
+			t.Errorf("%s: %s", r.Case.Name, problem)
 		}
-		for _, r := range attack.Run(t.Context(), exec, nil, []attack.Case{c}) {
-			for _, problem := range r.Problems {
-				t.Errorf("%s: %s", c.Name, problem)
-			}
+	}
+}
+
+// rejectAll is an operator who says no to whatever the agent asks for.
+func rejectAll(ctx context.Context, operator *control.Operator, dir state.Dir) {
+	for ctx.Err() == nil {
+		waiting, _, _ := control.Waiting(dir)
+		for _, e := range waiting {
+			_, _ = operator.Reject(ctx, e.Proposal.ID, e.Proposal.Review, "no") // it may have been withdrawn
 		}
+		time.Sleep(50 * time.Millisecond)
 	}
 }
 

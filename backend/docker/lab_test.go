@@ -165,19 +165,6 @@ func begin(t *testing.T, home state.Home, p *plan.Plan, s backend.Stdio) backend
 	return bottle
 }
 
-// run runs a script as the agent of a new bottle to its end.
-func run(t *testing.T, script string) (out string, code int) {
-	t.Helper()
-	home := newHome(t)
-	var output buffer
-	bottle := begin(t, home, newPlan(t, home, "tested", "sh", "-c", script), backend.Stdio{Out: &output, Err: &output})
-	code, err := bottle.Wait(t.Context())
-	if err != nil {
-		t.Fatal(err)
-	}
-	return output.String(), code
-}
-
 // execute runs a script in a running bottle.
 func execute(t *testing.T, bottle backend.Bottle, script string) (out string, code int) {
 	t.Helper()

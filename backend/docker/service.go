@@ -129,6 +129,9 @@ func (l layout) env(s service, has func(string) bool) []string {
 		next := netip.AddrPortFrom(l.outer.at(places["pipelock"]), ports["pipelock"])
 		env = append(env, fmt.Sprintf("EGRESS_UPSTREAM_PROXY=http://:%s@%s", l.token, next), "PIPELOCK_CA_CERT="+inputs["pipelock-ca.pem"])
 	}
+	if has("supervise") && !has("egress") {
+		env = append(env, "EGRESS_HEALTH=unix:"+healthInside+"/egress.sock")
+	}
 	if l.separatePipelock() && has("pipelock") {
 		env = append(env, "PIPELOCK_TOKEN="+l.token)
 	}

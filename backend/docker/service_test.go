@@ -36,7 +36,7 @@ func TestServices(t *testing.T) {
 					"CLAUDE_BOTTLE_SIDECAR_DAEMONS=egress,pipelock,git-gate,supervise", "EGRESS_LISTEN=198.18.0.2:9099", "PIPELOCK_LISTEN=198.18.0.2:8888",
 					"GIT_GATE_LISTEN=198.18.0.2:9420", "SUPERVISE_LISTEN=198.18.0.2:9100", "EGRESS_TOKEN_1=a-token", "EGRESS_UPSTREAM_CA=/etc/egress/upstream-ca.pem",
 				},
-				hasNot:  []string{"EGRESS_UPSTREAM_PROXY", "PIPELOCK_TOKEN"},
+				hasNot:  []string{"EGRESS_UPSTREAM_PROXY", "PIPELOCK_TOKEN", "EGRESS_HEALTH"},
 				aliases: "egress claude-bottle-egress-x pipelock claude-bottle-pipelock-x git-gate claude-bottle-git-gate-x supervise claude-bottle-supervise-x",
 			},
 		}},
@@ -58,7 +58,7 @@ func TestServices(t *testing.T) {
 			},
 			"supervise": {
 				inner: "198.18.0.5", inputs: 1, aliases: "supervise claude-bottle-supervise-x",
-				has: []string{"SUPERVISE_LISTEN=198.18.0.5:9100", "SUPERVISE_WAIT=1s"}, hasNot: []string{"EGRESS_TOKEN_1", "PIPELOCK_TOKEN", "EGRESS_UPSTREAM_PROXY"},
+				has: []string{"SUPERVISE_LISTEN=198.18.0.5:9100", "SUPERVISE_WAIT=1s", "EGRESS_HEALTH=unix:/run/health/egress.sock"}, hasNot: []string{"EGRESS_TOKEN_1", "PIPELOCK_TOKEN", "EGRESS_UPSTREAM_PROXY"},
 			},
 		}},
 	} {

@@ -42,6 +42,7 @@ type config struct {
 		listen, routes, caCert, caKey string
 		upstreamProxy, upstreamCA     string
 		resolver                      string // host:port, "" = the system's
+		health                        string // of egress in another bundle, "" = unknown
 		tokens                        map[string]string
 	}
 	pipelock struct {
@@ -106,6 +107,7 @@ func (v variables) parse() (config, error) {
 	c.egress.upstreamProxy = v["EGRESS_UPSTREAM_PROXY"]
 	c.egress.upstreamCA = v["EGRESS_UPSTREAM_CA"]
 	c.egress.resolver = v["EGRESS_RESOLVER"]
+	c.egress.health = v["EGRESS_HEALTH"]
 	c.egress.tokens = v.tokens()
 
 	c.pipelock.listen = v.or("PIPELOCK_LISTEN", "0.0.0.0:8888")

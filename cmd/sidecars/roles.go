@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"time"
 
+	"github.com/claude-bottle/claude-bottle/health"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
 	"github.com/claude-bottle/claude-bottle/roles/gitgate"
 	"github.com/claude-bottle/claude-bottle/roles/supervise"
@@ -21,6 +23,9 @@ type roleError struct {
 }
 
 func (e *roleError) Unwrap() error { return e.error }
+
+// healthPatience is how long another bundle may take to tell its health.
+const healthPatience = 2 * time.Second
 
 // buildRoles builds the selected roles. Its errors are ones that no restart
 // cures.
@@ -127,9 +132,18 @@ func (b *bundle) buildSupervise() (role, error) {
 
 // liveRoutes is the table that egress has in force. It is not known while the
 // file is another one than that, after a refused reload, nor where egress runs
-// in another bundle.
+// in another bundle that does not tell its health here.
 func (b *bundle) liveRoutes() (*routes.Table, int) {
 	report := b.health.Role(egressRole).Report()
+	if address := b.config.egress.health; address != "" && !b.config.selected(egressRole) {
+		ctx, cancel := context.WithTimeout(context.Background(), healthPatience)
+		defer cancel()
+		elsewhere, _, err := health.Probe(ctx, address)
+		if err != nil {
+			return nil, 0
+		}
+		report = elsewhere.Roles[egressRole]
+	}
 	content, err := os.ReadFile(b.config.egress.routes)
 	if err != nil {
 		return nil, 0

@@ -35,6 +35,8 @@ Environment (an empty value means the default):
   EGRESS_UPSTREAM_PROXY          next hop, http://host:port; the pipelock role
   EGRESS_UPSTREAM_CA             PEM file of extra roots for origins
   EGRESS_RESOLVER                DNS server, address:port; the system's resolver
+  EGRESS_HEALTH                  where egress in another bundle tells its health,
+                                 for supervise's list of routes
   EGRESS_TOKEN_1...              credentials that routes name in token_env
   PIPELOCK_LISTEN                0.0.0.0:8888; beside egress a second door to it
   PIPELOCK_CONFIG                /etc/pipelock.yaml
