@@ -20,6 +20,7 @@ var layers = [][]string{
 	{"cmd/bottle", "cmd/sidecars", "cmd/bottle-init", "internal/bench"},
 	{"cmd/bottle/demo", "cmd/bottle/tui"},
 	{"control"},
+	{"backend/docker/compose"},
 	{"backend/namespace", "backend/docker", "backend/smolmachines"},
 	{"backend"},
 	{"containment", "attack"},

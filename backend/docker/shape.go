@@ -118,6 +118,9 @@ func (b *Backend) Shape(p *plan.Plan) (Shape, error) {
 	return shape, nil
 }
 
+// Forget removes what Shape laid out outside the plan's own files.
+func (b *Backend) Forget(p *plan.Plan) error { return removeLocal(p.State, p.Workspace) }
+
 // withoutTokens is the plan without the values that a shape must not hold.
 func withoutTokens(p *plan.Plan) *plan.Plan {
 	without := *p

@@ -27,20 +27,12 @@ var newBackend = map[string]func(home state.Home) (backend.Backend, error){
 		return namespace.New(namespace.Options{Home: home, Self: self, Sidecars: sidecars, BundleEnv: bundleEnv()}), nil
 	},
 	"docker": func(home state.Home) (backend.Backend, error) {
-		return docker.New(docker.Options{
-			Home: home, Image: os.Getenv("CLAUDE_BOTTLE_SIDECAR_IMAGE"), AgentImage: os.Getenv("CLAUDE_BOTTLE_AGENT_IMAGE"),
-			BundleEnv: bundleEnv(), Split: isOff(os.Getenv("CLAUDE_BOTTLE_SIDECAR_BUNDLE")),
-		}), nil
+		options, err := dockerOptions(home)
+		if err != nil {
+			return nil, err
+		}
+		return docker.New(options), nil
 	},
-}
-
-// isOff reads a variable that switches something off.
-func isOff(value string) bool {
-	switch strings.ToLower(strings.TrimSpace(value)) {
-	case "0", "false", "no", "off":
-		return true
-	}
-	return false
 }
 
 // backendNames is the order in which backends are listed and looked through.

@@ -38,7 +38,7 @@ func newRoot() *cobra.Command {
 	root.PersistentPreRun = a.finishOthers
 	root.AddCommand(
 		newUp(a), newResume(a), newDown(a), newLs(a), newExec(a), newAttach(a), newLogs(a), newInfo(a),
-		newInit(a), newDoctor(a), newCleanup(a), newDemo(a),
+		newInit(a), newDoctor(a), newCleanup(a), newDemo(a), newRender(a),
 		newProposals(a), newAllow(a), newDeny(a), newRoutes(a), newRevoke(a),
 		newSupervise(a),
 		newAudit(a),

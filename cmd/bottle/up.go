@@ -21,6 +21,13 @@ type upFlags struct {
 	detach, dryRun                    bool
 }
 
+// which gives a command the flags that say which bottle is meant.
+func (f *upFlags) which(cmd *cobra.Command) {
+	cmd.Flags().StringVar(&f.bottle, "bottle", "", flagBottle)
+	cmd.Flags().StringVar(&f.label, "label", "", flagLabel)
+	cmd.Flags().StringVar(&f.workspace, "workspace", ".", flagWorkspace)
+}
+
 func newUp(a *app) *cobra.Command {
 	var f upFlags
 	cmd := &cobra.Command{
@@ -28,17 +35,10 @@ func newUp(a *app) *cobra.Command {
 		Short:   upShort,
 		Long:    upLong,
 		Example: upExample,
-		Args: func(cmd *cobra.Command, args []string) error {
-			if agents, _ := splitAtDash(cmd, args); len(agents) > 1 {
-				return errTooManyAgents(agents)
-			}
-			return nil
-		},
+		Args:    oneAgent,
 	}
 	cmd.Flags().StringVar(&f.backend, "backend", "", flagBackend)
-	cmd.Flags().StringVar(&f.bottle, "bottle", "", flagBottle)
-	cmd.Flags().StringVar(&f.label, "label", "", flagLabel)
-	cmd.Flags().StringVar(&f.workspace, "workspace", ".", flagWorkspace)
+	f.which(cmd)
 	cmd.Flags().BoolVarP(&f.detach, "detach", "d", false, flagDetach)
 	cmd.Flags().BoolVar(&f.dryRun, "dry-run", false, flagDryRun)
 	a.jsonFlag(cmd)
@@ -50,6 +50,14 @@ func newUp(a *app) *cobra.Command {
 		return err
 	}
 	return cmd
+}
+
+// oneAgent takes one argument at most before "--".
+func oneAgent(cmd *cobra.Command, args []string) error {
+	if agents, _ := splitAtDash(cmd, args); len(agents) > 1 {
+		return errTooManyAgents(agents)
+	}
+	return nil
 }
 
 // splitAtDash separates what stands before "--" from the command after it.
