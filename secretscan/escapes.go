@@ -73,9 +73,16 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 			at = next
 			continue
 		}
-		if stands := out[len(out)-1]; mark == '%' && at+n < len(text) && text[at+n] == '+' && base64Value[stands] == 0xff {
-			out = append(out, ' ') // a blank of a form; in base64 a plus sign remains
-			n++
+		// A plus sign after what is no character of base64, or before the sign
+		// that gives a name its value, is the blank of a form.
+		if stands := out[len(out)-1]; mark == '%' && base64Value[stands] == 0xff {
+			if last := len(out) - 2; last >= 0 && text[at-1] == '+' && (stands == '=' || stands == ':') {
+				out[last] = ' '
+			}
+			if at+n < len(text) && text[at+n] == '+' {
+				out = append(out, ' ')
+				n++
+			}
 		}
 		at += n
 		steps = append(steps, step{len(out), at})
@@ -121,7 +128,9 @@ func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
 // every JSON text and hides nothing.
 func hides(text, stands []byte) bool {
 	if text[0] != '\\' {
-		return stands[0] >= ' ' || stands[0] == 0 // others are no characters of a secret
+		// Line breaks and tabs separate the parts of a secret, or of its
+		// encoding; other control characters have no part in one.
+		return stands[0] >= ' ' || stands[0] == 0 || stands[0] == '\n' || stands[0] == '\r' || stands[0] == '\t'
 	}
 	switch text[1] {
 	case 'u', 'U', 'x', '/', '"', '0', '1', '2', '3':

@@ -76,7 +76,7 @@ func newKnown(values []string) (*known, error) {
 				forms = append(forms, pattern{text: value[offset : offset+gram], value: number, offset: offset})
 			}
 		}
-		for _, form := range append([]string{value}, hexForm(value)...) {
+		for _, form := range slices.Concat([]string{value, reversed(value)}, hexForm(value), base64Forms(value)) {
 			if text := foldString(form); len(text) >= minFolded {
 				folded = append(folded, pattern{text: text, value: number, offset: -1})
 			}
@@ -104,7 +104,7 @@ func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) 
 	if !final {
 		hold = k.forms.tail(text)
 	}
-	skip := 0 // fragments before it were already extended over it
+	var skip map[int]int // by value: fragments before it were already extended over it
 	k.forms.find(text, func(at int, candidates []pattern) bool {
 		for _, p := range candidates {
 			switch rest := text[at:]; {
@@ -116,9 +116,12 @@ func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) 
 				if string(rest[:len(p.text)]) == p.text && !report(k.hit(p.value, at, at+len(p.text))) {
 					return false
 				}
-			case at >= skip:
+			case at >= skip[p.value]:
 				n := common(rest, k.values[p.value][p.offset:])
-				skip = at + n - gram + 1
+				if skip == nil {
+					skip = make(map[int]int)
+				}
+				skip[p.value] = at + n - gram + 1
 				told := n >= longFragment
 				if !longAlone {
 					told = k.complete(p.value, p.offset, p.offset+n)
@@ -147,17 +150,17 @@ func common(text []byte, value string) int {
 	return n
 }
 
-// complete notes a fragment of a value and tells whether it and the others
-// seen lately make up the value, but for less than a fragment.
+// complete notes a fragment of a value, or tells that it and the others seen
+// lately make up the value, but for less than a fragment. That one is not
+// noted, and the others stay: tried again it is refused again.
 func (k *known) complete(value, begin, end int) bool {
 	now := time.Now()
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	pieces := slices.DeleteFunc(k.pieces[value], func(p piece) bool {
-		return now.Sub(p.seen) > fragmentTime || p.begin >= begin && p.end <= end
-	})
-	pieces = append(pieces, piece{begin, end, now})
-	k.pieces[value] = pieces
+	seen := slices.DeleteFunc(k.pieces[value], func(p piece) bool { return now.Sub(p.seen) > fragmentTime })
+	k.pieces[value] = seen
+	fragment := piece{begin, end, now}
+	pieces := append(slices.Clip(seen), fragment)
 	sorted := slices.SortedFunc(slices.Values(pieces), func(a, b piece) int { return a.begin - b.begin })
 	covered, reach := 0, 0
 	for _, p := range sorted {
@@ -166,88 +169,10 @@ func (k *known) complete(value, begin, end int) bool {
 			reach = p.end
 		}
 	}
-	if len(k.values[value])-covered >= gram {
-		return false
-	}
-	k.pieces[value] = nil
-	return true
-}
-
-// scanFolded reports known values whose letters and digits stand in text in
-// this order, whatever stands between them and in whatever case.
-// buf is memory to work in, which is returned.
-func (k *known) scanFolded(text, buf []byte, report func(hit) bool) []byte {
-	if k == nil || k.folded == nil {
-		return buf
-	}
-	folded := slices.Grow(buf[:0], len(text))[:len(text)]
-	n := 0
-	for _, c := range text {
-		f := folds[c]
-		folded[n] = byte(f)
-		n += int(f >> 8)
-	}
-	folded = folded[:n]
-	k.folded.find(folded, func(at int, candidates []pattern) bool {
-		for _, p := range candidates {
-			if n := len(p.text); len(folded)-at >= n && string(folded[at:at+n]) == p.text {
-				begin, end := unfold(text, at, at+n)
-				if !report(k.hit(p.value, begin, end)) {
-					return false
-				}
-			}
-		}
+	if len(k.values[value])-covered < gram {
 		return true
-	})
-	return folded
-}
-
-// fold maps letters and digits to themselves in lower case, all else to 0.
-var fold = func() (table [256]byte) {
-	for c := range 256 {
-		switch b := byte(c); {
-		case b >= 'a' && b <= 'z', b >= '0' && b <= '9':
-			table[c] = b
-		case b >= 'A' && b <= 'Z':
-			table[c] = b + 'a' - 'A'
-		}
 	}
-	return table
-}()
-
-// folds is fold with how many bytes are kept above it.
-var folds = func() (table [256]uint16) {
-	for c, f := range fold {
-		if table[c] = uint16(f); f != 0 {
-			table[c] |= 1 << 8
-		}
-	}
-	return table
-}()
-
-func foldString(s string) string {
-	var folded strings.Builder
-	for i := range len(s) {
-		if f := fold[s[i]]; f != 0 {
-			folded.WriteByte(f)
-		}
-	}
-	return folded.String()
-}
-
-// unfold tells where the letters and digits number begin to end-1 stand.
-func unfold(text []byte, begin, end int) (from, to int) {
-	n := 0
-	for i, c := range text {
-		if fold[c] == 0 {
-			continue
-		}
-		if n == begin {
-			from = i
-		}
-		if n++; n == end {
-			return from, i + 1
-		}
-	}
-	return from, len(text)
+	seen = slices.DeleteFunc(seen, func(p piece) bool { return p.begin >= begin && p.end <= end })
+	k.pieces[value] = append(seen, fragment)
+	return false
 }

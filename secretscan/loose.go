@@ -127,7 +127,8 @@ const (
 	// A value that ends loosely has a part of so many characters with digits
 	// in so many places, or with more changes between upper case, lower
 	// case and digits than so many in 20 characters. Names in programs do not.
-	minLoose, looseDigits, looseChanges = 16, 3, 10
+	// Fewer changes are enough where vowels are rarer than in words.
+	minLoose, looseDigits, looseChanges, vowellessChanges = 16, 3, 10, 7
 	// looseEntropy is the least entropy, in bits a character, of a secret that
 	// matches loosely.
 	looseEntropy = 3.0
@@ -150,7 +151,7 @@ func looksRandom(value []byte) bool {
 }
 
 func drawn(part []byte) bool {
-	var letters, places, changes int
+	var letters, vowels, places, changes int
 	before := byte(0)
 	for _, c := range part {
 		class := charKind(c)
@@ -162,8 +163,14 @@ func drawn(part []byte) bool {
 		}
 		if class == 'l' || class == 'u' {
 			letters++
+			if bytes.IndexByte([]byte("aeiou"), fold[c]) >= 0 {
+				vowels++
+			}
 		}
 		before = class
+	}
+	if 4*vowels < letters && 20*changes > vowellessChanges*len(part) {
+		return true
 	}
 	return letters > 0 && places > 0 && (places >= looseDigits || 20*changes > looseChanges*len(part))
 }

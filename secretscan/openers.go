@@ -1,6 +1,7 @@
 package secretscan
 
 import (
+	"bufio"
 	"bytes"
 	"compress/bzip2"
 	"compress/flate"
@@ -14,9 +15,9 @@ import (
 
 const (
 	// maxMagic is the length of the longest magic.
-	maxMagic = 4
+	maxMagic = 9
 	// zipHeader is the length of a zip entry's header without names.
-	zipHeader, zipDeflated = 30, 8
+	zipHeader, zipStored, zipDeflated = 30, 0, 8
 	// rawSample is how much of a stream's beginning must not be text for the
 	// stream to be taken for raw deflate, which has no magic.
 	rawSample = 32
@@ -62,10 +63,15 @@ var openers = []opener{
 	{magic: "BZh", heavy: true, open: openBzip2},
 	{magic: "H4sI", open: from64(openGzip)},
 	{magic: "UEsD", open: from64(openZipEntry)},
+	{magic: "%1F%8B%08", open: fromPercent(openGzip)},
+	{magic: "%1f%8b%08", open: fromPercent(openGzip)},
+	{magic: "PK%03%04", open: fromPercent(openZipEntry)},
+	{magic: "x%9C", open: fromPercent(openZlib)},
+	{magic: "x%9c", open: fromPercent(openZlib)},
 	{magic: "\x78\x01", first: true, open: openZlib},
 	{magic: "\x78\x5e", first: true, open: openZlib},
-	{magic: "\x78\x9c", first: true, open: openZlib},
-	{magic: "\x78\xda", first: true, open: openZlib},
+	{magic: "\x78\x9c", open: openZlib},
+	{magic: "\x78\xda", open: openZlib},
 	{magic: "", first: true, open: openDeflate},
 }
 
@@ -121,20 +127,100 @@ func openDeflate(r byteSource) (io.Reader, error) {
 }
 
 // openZipEntry reads one entry; the next one begins with its own magic. What
-// is stored without compression needs no unpacking.
+// is stored without compression is read for where it ends, which the text
+// around it does not show.
 func openZipEntry(r byteSource) (io.Reader, error) {
 	var header [zipHeader]byte
 	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
 	}
-	if binary.LittleEndian.Uint16(header[8:]) != zipDeflated {
-		return nil, errors.New("not deflated")
+	method := binary.LittleEndian.Uint16(header[8:])
+	if method != zipDeflated && method != zipStored {
+		return nil, errors.New("neither stored nor deflated")
 	}
 	names := int64(binary.LittleEndian.Uint16(header[26:])) + int64(binary.LittleEndian.Uint16(header[28:]))
 	if _, err := io.CopyN(io.Discard, r, names); err != nil {
 		return nil, err
 	}
+	if method == zipStored {
+		return &storedReader{bufio.NewReader(r)}, nil
+	}
 	return openDeflate(r)
+}
+
+// storedReader reads what is stored in an archive up to the signature that
+// follows it.
+type storedReader struct{ source *bufio.Reader }
+
+// Read implements io.Reader.
+func (r *storedReader) Read(p []byte) (int, error) {
+	for i := range p {
+		if i > 0 && r.source.Buffered() < len(signature)+1 {
+			return i, nil
+		}
+		next, err := r.source.Peek(len(signature) + 1)
+		if len(next) == 0 {
+			return i, err
+		}
+		if len(next) > len(signature) && string(next[:len(signature)]) == signature && next[len(signature)] < ' ' {
+			return i, io.EOF
+		}
+		p[i] = next[0]
+		_, _ = r.source.Discard(1) // it was seen
+	}
+	return len(p), nil
+}
+
+// signature begins all of a zip archive's headers, before a control character.
+const signature = "PK"
+
+// fromPercent opens a container that stands in percent escapes.
+func fromPercent(open func(byteSource) (io.Reader, error)) func(byteSource) (io.Reader, error) {
+	return func(r byteSource) (io.Reader, error) { return open(&percentReader{r}) }
+}
+
+// percentReader decodes percent escapes up to the end of a form's value.
+type percentReader struct{ source io.ByteReader }
+
+// ReadByte implements io.ByteReader.
+func (r *percentReader) ReadByte() (byte, error) {
+	c, err := r.source.ReadByte()
+	switch {
+	case err != nil:
+		return 0, err
+	case c == '+':
+		return ' ', nil
+	case c <= ' ' || c == '&' || c == '"':
+		return 0, io.EOF
+	case c != '%':
+		return c, nil
+	}
+	var digits [2]byte
+	for i := range digits {
+		if digits[i], err = r.source.ReadByte(); err != nil {
+			return 0, err
+		}
+	}
+	v, ok := hexDigits(digits[:], len(digits))
+	if !ok {
+		return 0, io.EOF
+	}
+	return byte(v), nil
+}
+
+// Read implements io.Reader.
+func (r *percentReader) Read(p []byte) (int, error) { return readBytes(r, p) }
+
+// readBytes fills p from a source of single bytes.
+func readBytes(source io.ByteReader, p []byte) (int, error) {
+	for i := range p {
+		c, err := source.ReadByte()
+		if err != nil {
+			return i, err
+		}
+		p[i] = c
+	}
+	return len(p), nil
 }
 
 // from64 opens a container that stands in base64, of whatever length.
@@ -173,16 +259,7 @@ func (r *reader64) ReadByte() (byte, error) {
 }
 
 // Read implements io.Reader.
-func (r *reader64) Read(p []byte) (int, error) {
-	for i := range p {
-		c, err := r.ReadByte()
-		if err != nil {
-			return i, err
-		}
-		p[i] = c
-	}
-	return len(p), nil
-}
+func (r *reader64) Read(p []byte) (int, error) { return readBytes(r, p) }
 
 // holdsContainer tells whether a container with a magic may begin in body.
 func holdsContainer(body []byte) bool {

@@ -9,5 +9,8 @@ var ownRules = []ruleSource{
 	{ID: "aws-access-token", Regex: `(akia[a-z2-7]{16})`, Entropy: 3, SecretGroup: 1},
 	// A value behind a name in a path, a file name or a reference.
 	{ID: "generic-api-key", Regex: `(?i)(?:api[_-]?key|secret|token|passw(?:or)?d)s?(?:/|[_-])([a-z0-9][\w=-]{19,150})`, Entropy: 3, SecretGroup: 1, drawn: true},
+	// A secret key of AWS, whose first character may be a sign and whose signs
+	// end the value of a name elsewhere.
+	{ID: "generic-api-key", Regex: `(?i)(?:api[_-]?key|secret|token|passw(?:or)?d|access[_-]?key)[\w.-]{0,24}[\\"'\s]{0,5}(?:=>?|:)[\\"'\s]{0,5}([a-z0-9+/]{40})(?:[^a-z0-9+/=]|$)`, Entropy: 3, SecretGroup: 1, drawn: true},
 	{ID: "generic-api-key", Regex: `(?i)bearer[ +]([\w.=+/~-]{20,500})`, Entropy: 3, SecretGroup: 1, drawn: true},
 }

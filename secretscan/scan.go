@@ -46,7 +46,9 @@ func (w *sweep) tell(h hit) bool {
 func (w *sweep) scan(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = w.scanner.known.scan(text, final, w.redact, tell)
 	if !w.over {
-		w.folded = w.scanner.known.scanFolded(text, w.folded, tell)
+		var held int
+		held, w.folded = w.scanner.known.scanFolded(text, w.folded, final, tell)
+		hold = min(hold, held)
 	}
 	if !w.over {
 		hold = min(hold, w.match(text, final, tell))
