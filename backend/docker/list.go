@@ -31,6 +31,7 @@ type remains struct {
 	agent      string // the bottle file's agent
 	containers map[string]container.Summary
 	networks   map[string]string // names by id
+	volumes    []string
 	since      time.Time
 }
 
@@ -45,7 +46,7 @@ func (r remains) agentRuns() bool { return r.runs(partAgent) }
 func (r remains) bundleRuns() bool {
 	some := false
 	for part := range r.containers {
-		if part == partAgent || part == partSeal {
+		if !isService(part) {
 			continue
 		}
 		if some = r.runs(part); !some {
@@ -99,6 +100,14 @@ func (b *Backend) find(ctx context.Context, api *client.Client, slug string) (ma
 		r := of(slug)
 		r.networks[n.ID] = n.Name
 		found[slug] = r
+	}
+	err = findVolumes(ctx, api, filters, func(slug, name string) {
+		r := of(slug)
+		r.volumes = append(r.volumes, name)
+		found[slug] = r
+	})
+	if err != nil {
+		return nil, err
 	}
 	return found, nil
 }
@@ -207,6 +216,9 @@ func (b *Backend) Orphans(ctx context.Context) ([]backend.Orphan, error) {
 		for _, name := range slices.Sorted(maps.Values(f.networks)) {
 			add(orphanNetwork, name)
 		}
+		for _, name := range slices.Sorted(slices.Values(f.volumes)) {
+			add(orphanVolume, name)
+		}
 		if _, ok := records[slug]; ok {
 			add(orphanState, b.options.Home.Dir(slug).Run())
 		}
@@ -266,6 +278,11 @@ func (b *Backend) Remove(ctx context.Context, o backend.Orphan) error {
 			}
 		}
 		return nil
+	case orphanVolume:
+		if !slices.Contains(f.volumes, o.Name) {
+			return nil
+		}
+		return removeVolumes(ctx, api, []string{o.Name})
 	case orphanState:
 		return removeLocal(dir, r.Workspace)
 	}
@@ -313,6 +330,7 @@ func removeAll(ctx context.Context, api *client.Client, home state.Home, dir sta
 		_, err := api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
 		failed = append(failed, gone(err))
 	}
+	failed = append(failed, removeVolumes(ctx, api, f.volumes))
 	if _, err := os.Stat(string(dir)); err == nil {
 		failed = append(failed, removeLocal(dir, workspace))
 	}

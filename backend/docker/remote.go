@@ -58,7 +58,7 @@ func (b *Backend) Open(ctx context.Context, slug string) (backend.Bottle, error)
 	}
 	r := &remote{api: api, backend: b, slug: slug, dir: b.options.Home.Dir(slug), services: map[string]string{}}
 	for part, c := range found[slug].containers {
-		if part != partAgent && part != partSeal {
+		if isService(part) {
 			r.services[part] = containerName(c)
 		}
 	}

@@ -26,6 +26,9 @@ type service struct {
 
 func (s service) container(slug string) string { return "claude-bottle-" + s.part + "-" + slug }
 
+// isService tells whether a part is a container of the bundle.
+func isService(part string) bool { return part == partBundle || slices.Contains(roles, part) }
+
 // The places on both networks, after the gateway's. A bundle in one container
 // has egress's.
 var places = map[string]byte{"egress": 2, partAgent: 3, "git-gate": 4, "supervise": 5, "pipelock": 6}
