@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -222,6 +223,73 @@ func TestKilled(t *testing.T) {
 	docker(t, "network", "inspect", "claude-bottle-net-foreign")
 	output(t, bottleCommand(t, home, "down", "second"))
 	nothingLeft(t, home, "second")
+}
+
+// Whenever `bottle up` is killed while it starts, no agent runs, and cleanup
+// finds all that was made.
+func TestKilledWhileStarting(t *testing.T) {
+	for _, step := range []string{"making networks", "starting the bundle", "proving containment"} {
+		t.Run(step, func(t *testing.T) {
+			home := newHome(t)
+			bottleFile(t, home, plainBottle)
+			workspace := filepath.Join(t.TempDir(), "workspace")
+			if err := os.Mkdir(workspace, 0o700); err != nil {
+				t.Fatal(err)
+			}
+			cmd := bottleCommand(t, home, "up", "--backend", "docker", "--bottle", "tested", "--label", "halfway", "--workspace", workspace, "--", "sh", "-c", "sleep 1; touch /workspace/ran; sleep 60")
+			cmd.Env = append(cmd.Env, "CLAUDE_BOTTLE_VERBOSE=1")
+			told := make(chan struct{})
+			cmd.Stderr = &notify{want: step, seen: func() { close(told) }}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			<-told
+			cmd.Process.Kill()
+			cmd.Wait()
+			// The engine finishes what it was asked for before.
+			eventually(t, "nothing is left", func() bool {
+				output(t, bottleCommand(t, home, "cleanup", "--yes"))
+				found, err := newBackend(home).find(t.Context(), engine(t), "halfway")
+				return err == nil && len(found) == 0
+			})
+			nothingLeft(t, home, "halfway")
+			if _, err := os.Stat(filepath.Join(workspace, "ran")); err == nil {
+				t.Error("the agent ran")
+			}
+		})
+	}
+}
+
+// A bundle that dies comes back at the same addresses, with all that it knew.
+func TestBundleComesBack(t *testing.T) {
+	home := newHome(t)
+	bottle := begin(t, home, newPlan(t, home, "mortal", "sleep", "300"), backend.Stdio{})
+	const name = "claude-bottle-sidecars-mortal"
+	pid, err := strconv.Atoi(docker(t, "inspect", "-f", "{{.State.Pid}}", name))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, "the bundle is another process and ready", func() bool {
+		if docker(t, "inspect", "-f", "{{.State.Running}} {{.State.Pid}}", name) == "true "+strconv.Itoa(pid) {
+			return false
+		}
+		body, err := bottle.Health(t.Context())
+		return err == nil && strings.Contains(string(body), `"ready":true`)
+	})
+	out, _ := execute(t, bottle, `curl -sS -o /dev/null -w '%{http_code}' http://_egress.local/allowlist`)
+	if out != "200" {
+		t.Errorf("the agent does not reach it: %s", out)
+	}
+	out, _ = execute(t, bottle, `curl -sS -D - -o /dev/null https://first.example.com/$SUPPLIED | grep -i claude-bottle-block`)
+	if !strings.Contains(out, "secret") {
+		t.Errorf("it forgot the secrets: %s", out)
+	}
+	if s := only(t, newBackend(home)); s != "running" {
+		t.Errorf("listed as %s", s)
+	}
 }
 
 // A bundle that stays dead ends its bottle, with a word.
