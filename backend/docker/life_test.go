@@ -236,7 +236,7 @@ func TestKilledWhileStarting(t *testing.T) {
 			if err := os.Mkdir(workspace, 0o700); err != nil {
 				t.Fatal(err)
 			}
-			cmd := bottleCommand(t, home, "up", "--backend", "docker", "--bottle", "tested", "--label", "halfway", "--workspace", workspace, "--", "sh", "-c", "sleep 1; touch /workspace/ran; sleep 60")
+			cmd := bottleCommand(t, home, "up", "--backend", "docker", "--bottle", "tested", "--label", "halfway", "--workspace", workspace, "--", "sh", "-c", "sleep 300; touch /workspace/ran")
 			cmd.Env = append(cmd.Env, "CLAUDE_BOTTLE_VERBOSE=1")
 			told := make(chan struct{})
 			cmd.Stderr = &notify{want: step, seen: func() { close(told) }}
@@ -248,6 +248,9 @@ func TestKilledWhileStarting(t *testing.T) {
 			cmd.Wait()
 			// The engine finishes what it was asked for before.
 			eventually(t, "nothing is left", func() bool {
+				if only(t, newBackend(home)) == "running" { // it was too late
+					output(t, bottleCommand(t, home, "down", "halfway"))
+				}
 				output(t, bottleCommand(t, home, "cleanup", "--yes"))
 				found, err := newBackend(home).find(t.Context(), engine(t), "halfway")
 				return err == nil && len(found) == 0

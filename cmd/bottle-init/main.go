@@ -50,7 +50,7 @@ func main() {
 	}
 }
 
-const usage = "usage: bottle-init run -- COMMAND..., run-alone TARGETS -- COMMAND..., install FOLDER HOME FILES UID GID, exec TOKEN -- COMMAND..., signal TOKEN NUMBER, prove TARGETS -- COMMAND..., seal ADDRESS:PORT..."
+const usage = "usage: bottle-init run -- COMMAND..., run-alone TARGETS -- COMMAND..., install FOLDER HOME FILES UID GID, exec TOKEN -- COMMAND..., prove TARGETS -- COMMAND..., seal ADDRESS:PORT..., signal TOKEN NUMBER"
 
 // command is what follows the "--".
 func command(args []string) []string {
