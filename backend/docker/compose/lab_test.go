@@ -129,3 +129,8 @@ func must(t *testing.T, err error) {
 		t.Fatal(err)
 	}
 }
+
+func exists(folder, name string) bool {
+	_, err := os.Stat(filepath.Join(folder, name))
+	return err == nil
+}
