@@ -169,7 +169,8 @@ func begun(t *testing.T, sealed bool) *start {
 		t.Fatal(err)
 	}
 	if sealed {
-		if err := s.seal(t.Context()); err != nil {
+		sealer, err := s.createSeal(t.Context())
+		if err := errors.Join(err, s.seal(t.Context(), sealer)); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -23,33 +23,20 @@ const gateSignal = syscall.SIGUSR1
 // embeddedDNS is where the engine's own resolver answers in a container.
 const embeddedDNS = "127.0.0.11:53"
 
-// seal closes the agent's network from inside but for the bundle's doors. It
-// takes a container that has the right to, for a moment, in the same network.
-func (s *start) seal(ctx context.Context) error {
+// createSeal makes the container that seals the agent's network: one that has
+// the right to, for a moment, in the same network. It returns "" where there is
+// nothing to seal.
+func (s *start) createSeal(ctx context.Context) (id string, err error) {
 	if s.runtime == runsc {
-		return nil // gVisor has a network stack of its own, without the kernel's filters or the engine's resolver
+		return "", nil // gVisor has a network stack of its own, without the kernel's filters or the engine's resolver
 	}
 	options := s.sealOptions()
 	options.HostConfig.NetworkMode = container.NetworkMode("container:" + s.agent)
 	created, err := s.api.ContainerCreate(ctx, options)
 	if err != nil {
-		return explainCreate(options.Name, err)
+		return "", explainCreate(options.Name, err)
 	}
-	ended := s.api.ContainerWait(ctx, created.ID, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if _, err := s.api.ContainerStart(ctx, created.ID, client.ContainerStartOptions{}); err != nil {
-		return fmt.Errorf("seal the agent's network: %w", err)
-	}
-	select {
-	case result := <-ended.Result:
-		if result.StatusCode != 0 {
-			said, _ := logs(ctx, s.api, created.ID, "5")
-			return fmt.Errorf("seal the agent's network: %s", strings.TrimSpace(said))
-		}
-	case err := <-ended.Error:
-		return fmt.Errorf("seal the agent's network: %w", err)
-	}
-	_, err = s.api.ContainerRemove(ctx, created.ID, client.ContainerRemoveOptions{Force: true})
-	return gone(err)
+	return created.ID, nil
 }
 
 // sealOptions are what the container is made of that seals the network it is in.
@@ -70,6 +57,27 @@ func (s *start) sealOptions() client.ContainerCreateOptions {
 			SecurityOpt:    []string{"no-new-privileges"},
 			LogConfig:      logConfig,
 		},
+	}
+}
+
+// seal closes the agent's network from inside but for the bundle's doors.
+func (s *start) seal(ctx context.Context, id string) error {
+	if id == "" {
+		return nil
+	}
+	ended := s.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := s.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+		return fmt.Errorf("seal the agent's network: %w", err)
+	}
+	select {
+	case result := <-ended.Result:
+		if result.StatusCode != 0 {
+			said, _ := logs(ctx, s.api, id, "5")
+			return fmt.Errorf("seal the agent's network: %s", strings.TrimSpace(said))
+		}
+		return nil
+	case err := <-ended.Error:
+		return fmt.Errorf("seal the agent's network: %w", err)
 	}
 }
 

@@ -39,9 +39,9 @@ type start struct {
 	secrets   string // path
 	layout    layout
 
-	agent    string // container id
-	attached client.HijackedResponse
-	exited   client.ContainerWaitResult // of the agent
+	agent, sealer string // container ids
+	attached      client.HijackedResponse
+	exited        client.ContainerWaitResult // of the agent
 }
 
 // Start implements backend.Backend. The plan's inputs must be written.
@@ -115,7 +115,15 @@ func (s *start) run(ctx context.Context, streams backend.Stdio, progress func(st
 		return nil, err
 	}
 	progress("proving containment")
-	if err := s.prove(ctx, host.Targets); err != nil {
+	var proving errgroup.Group
+	proving.Go(func() error { return s.prove(ctx, host.Targets) })
+	proving.Go(func() error {
+		if s.sealer == "" {
+			return nil
+		}
+		return removeContainer(ctx, s.api, s.sealer)
+	})
+	if err := proving.Wait(); err != nil {
 		return nil, err
 	}
 	return s.open(ctx, streams)
@@ -213,7 +221,13 @@ func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 		})
 	}
 	group.Go(func() error {
-		if err := s.fillAgent(groupCtx, services[0].container(s.plan.Slug), s.agent); err != nil {
+		var filling errgroup.Group
+		filling.Go(func() error { return s.fillAgent(ctx, services[0].container(s.plan.Slug), s.agent) })
+		filling.Go(func() (err error) {
+			s.sealer, err = s.createSeal(ctx)
+			return err
+		})
+		if err := filling.Wait(); err != nil {
 			return err
 		}
 		attached, err := s.api.ContainerAttach(ctx, s.agent, client.ContainerAttachOptions{
@@ -228,7 +242,7 @@ func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 		if _, err := s.api.ContainerStart(groupCtx, s.agent, client.ContainerStartOptions{}); err != nil {
 			return fmt.Errorf("start the agent's container: %w", err)
 		}
-		return s.seal(groupCtx)
+		return s.seal(groupCtx, s.sealer)
 	})
 	return group.Wait()
 }
