@@ -1,6 +1,9 @@
 package secretscan
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+)
 
 const (
 	// minNumbers is the shortest list of numbers that is read as characters.
@@ -51,7 +54,10 @@ func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool)
 			at = max(at, list(begin, readDecimal))
 		}
 	}
-	for at := dumpStride; at+dumpStride <= len(text) && !w.over; at += dumpStride {
+	for at := dumpStride; at+dumpStride+2 <= len(text) && !w.over; at += dumpStride {
+		if !repeats(text[at:]) {
+			continue
+		}
 		for i := at; i < at+3; i++ {
 			if sign := text[i]; fold[sign] == 0 && text[i+3] == sign && text[i+6] == sign && hexValue[text[i+1]] != 0xff && hexValue[text[i+2]] != 0xff {
 				begin := i
@@ -64,6 +70,14 @@ func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool)
 		}
 	}
 	return hold
+}
+
+// repeats tells whether one of the first three bytes of text stands again three
+// and six bytes later. There are fourteen.
+func repeats(text []byte) bool {
+	first := binary.LittleEndian.Uint64(text)
+	differ := (first ^ binary.LittleEndian.Uint64(text[3:])) | (first ^ binary.LittleEndian.Uint64(text[6:]))
+	return byte(differ) == 0 || byte(differ>>8) == 0 || byte(differ>>16) == 0
 }
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }

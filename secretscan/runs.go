@@ -1,6 +1,10 @@
 package secretscan
 
-import "bytes"
+import (
+	"bytes"
+	"encoding/binary"
+	"math/bits"
+)
 
 const (
 	// minRun is the shortest run of characters that is decoded.
@@ -24,10 +28,14 @@ func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (h
 	hold = len(text)
 	for at := 0; at+minRun <= len(text) && !w.over; {
 		// The last character that is none of the alphabet in the next minRun
-		// bytes decides how far to go on.
-		i := at + minRun - 1
-		for i >= at && base64Value[text[i]] != 0xff {
-			i--
+		// bytes decides how far to go on; one that is seen at once to be none
+		// is as good.
+		i := at + lastStranger(text[at:at+minRun])
+		if i < at {
+			i = at + minRun - 1
+			for i >= at && base64Value[text[i]] != 0xff {
+				i--
+			}
 		}
 		end := i
 		switch {
@@ -56,6 +64,25 @@ func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (h
 		hold = w.shortRun(text)
 	}
 	return hold
+}
+
+// eachByte times a byte is eight of them.
+const eachByte = 0x0101010101010101
+
+// lastStranger is the place of the last of minRun bytes that is below '+' or
+// above 'z', and so in no alphabet; -1 if there is none. Most texts have one in
+// that many bytes, a blank or a sign.
+func lastStranger(text []byte) int {
+	for at := minRun - 8; at >= 0; at -= 8 {
+		eight := binary.LittleEndian.Uint64(text[at:])
+		seven := eight &^ highBits
+		// The high bit of each sum is that of a byte from '+' on, and from '{' on.
+		strange := (^(seven + (0x80-'+')*eachByte) | (seven + (0x80-'{')*eachByte) | eight) & highBits
+		if strange != 0 {
+			return at + bits.Len64(strange)/8 - 1
+		}
+	}
+	return -1
 }
 
 // shortRun is where a run too short to be decoded ends the text, if what it

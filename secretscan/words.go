@@ -12,7 +12,7 @@ const (
 	minWord = 3
 	// wordBits is the width of the hash of a word's beginning, filterBits that
 	// of the first look at it, whose table must fit the fastest cache.
-	wordBits, filterBits = 14, 13
+	wordBits, filterBits = 14, 15
 	// fourBits is the width of the hash of four bytes.
 	fourBits = 17
 	// lowerCase makes letters of four bytes lower case; other characters may
