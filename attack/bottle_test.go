@@ -19,7 +19,8 @@ import (
 const slug = "attacked"
 
 // bottleFile is the bottle that is attacked. %[1]d is the origin's port,
-// %[2]s the agent's variables, %[3]s, %[4]s and %[5]q the upstream.
+// %[2]s the agent's variables, %[3]s, %[4]s and %[5]q the upstream. Without
+// pipelock, egress alone has to hold; it would not know the suite's names either.
 const bottleFile = `---
 env:
 %[2]sagent:
@@ -50,6 +51,7 @@ git-gate:
       url: %[3]s
       identity: %[4]s
       host_key: %[5]q
+pipelock: "off"
 ---
 `
 
