@@ -1,6 +1,9 @@
 package secretscan
 
-import "strings"
+import (
+	"bytes"
+	"strings"
+)
 
 // scanFolded reports known values whose letters and digits stand in text in
 // this order, whatever stands between them and in whatever case, and returns
@@ -68,14 +71,20 @@ func appendFolded(buf, text []byte) []byte {
 		buf = make([]byte, need)
 	}
 	folded, n := buf[:len(text)], 0
-	for i := 0; i < len(text); i++ {
-		c := text[i]
-		f := folds[c]
-		folded[n] = byte(f)
-		n += int(f >> 8)
-		if c == '\\' && separates(text, i+1) {
-			i++
+	for len(text) > 0 {
+		end := bytes.IndexByte(text, '\\')
+		if end < 0 {
+			end = len(text)
 		}
+		for _, c := range text[:end] {
+			f := folds[c]
+			folded[n] = byte(f)
+			n += int(f >> 8)
+		}
+		if separates(text, end+1) {
+			end++
+		}
+		text = text[min(len(text), end+1):]
 	}
 	return folded[:n]
 }

@@ -163,7 +163,8 @@ func drawn(part []byte) bool {
 		}
 		if class == 'l' || class == 'u' {
 			letters++
-			if bytes.IndexByte([]byte("aeiou"), fold[c]) >= 0 {
+			switch fold[c] {
+			case 'a', 'e', 'i', 'o', 'u':
 				vowels++
 			}
 		}
