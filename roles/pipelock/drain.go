@@ -9,7 +9,7 @@ import (
 
 // maxDraining bounds the replaced children that still live; with the one in
 // force and the one that starts, two more processes may run.
-const maxDraining = 4
+const maxDraining = 12
 
 // drain lets replaced children finish their connections.
 type drain struct {
