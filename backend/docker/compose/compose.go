@@ -3,6 +3,7 @@
 package compose
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"slices"
@@ -44,6 +45,7 @@ func Render(s docker.Shape) ([]byte, error) {
 		return nil, fmt.Errorf("write the compose file: %w", err)
 	}
 	content := append([]byte(header(s)), body...)
+	content = append(bytes.TrimRight(content, "\n"), '\n')
 	if err := Validate(context.Background(), content, s.Variables()); err != nil {
 		return nil, err
 	}

@@ -245,7 +245,7 @@ func TestPlayed(t *testing.T) {
 				t.Errorf("writing: %q", out)
 			}
 			for _, c := range attack.Live() {
-				if c.Name != "topology" && c.Name != "resolver" && c.Name != "bundle-doors" {
+				if c.Name != "topology" {
 					continue
 				}
 				exec := func(ctx context.Context, command []string, out, err io.Writer) (int, error) {
