@@ -14,6 +14,8 @@
 package docker
 
 import (
+	"path/filepath"
+
 	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -55,6 +57,10 @@ func New(o Options) backend.Backend {
 	}
 	if o.AgentImage == "" {
 		o.AgentImage = DefaultAgentImage
+	}
+	// The engine takes no relative paths, and labels must tell homes apart.
+	if whole, err := filepath.Abs(string(o.Home)); err == nil {
+		o.Home = state.Home(whole)
 	}
 	return &Backend{options: o}
 }

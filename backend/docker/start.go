@@ -55,6 +55,9 @@ func (b *Backend) Start(ctx context.Context, p *plan.Plan, s backend.Stdio, prog
 	if len(p.Command) == 0 {
 		return nil, errors.New("the plan has no command")
 	}
+	own := *p
+	own.State = b.options.Home.Dir(p.Slug) // with its whole path
+	p = &own
 	workspace, err := checkWorkspace(p.Workspace, b.options.Home)
 	if err != nil {
 		return nil, err
