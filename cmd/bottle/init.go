@@ -3,8 +3,11 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -13,10 +16,12 @@ import (
 
 func newInit(a *app) *cobra.Command {
 	return &cobra.Command{
-		Use:   "init",
-		Short: initShort,
-		Args:  cobra.NoArgs,
-		RunE: func(*cobra.Command, []string) error {
+		Use:       "init [" + strings.Join(examples.Names, "|") + "]",
+		Short:     initShort,
+		Long:      initLong,
+		ValidArgs: examples.Names,
+		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		RunE: func(_ *cobra.Command, args []string) error {
 			home, err := a.dir()
 			if err != nil {
 				return err
@@ -24,11 +29,22 @@ func newInit(a *app) *cobra.Command {
 			if err := home.Ensure(); err != nil {
 				return err
 			}
-			path := filepath.Join(home.Bottles(), "shell.md")
-			if err := writeNew(path, examples.Shell); err != nil {
-				return err
+			name := examples.Names[0]
+			if len(args) > 0 {
+				name = args[0]
 			}
-			say("wrote %s\nstart it with \"bottle up --bottle shell\"", path)
+			files := examples.Files(name)
+			for _, file := range slices.Sorted(maps.Keys(files)) {
+				path := filepath.Join(home.Bottles(), filepath.FromSlash(file))
+				if err := os.MkdirAll(filepath.Dir(path), 0o700); err != nil {
+					return err
+				}
+				if err := writeNew(path, files[file]); err != nil {
+					return err
+				}
+				say("wrote %s", path)
+			}
+			say("start it with \"bottle up --bottle %s\"; what it needs stands at its top", name)
 			return nil
 		},
 	}

@@ -50,9 +50,11 @@ bottle file's routes have changed since, they are in force as they are now.`
 	attachShort = "Join the terminal of a running bottle's agent"
 	attachLong  = `Join the terminal of a running bottle's agent, which "bottle up -d" started or
 which runs in another terminal. Ctrl-] leaves again; the agent goes on.`
-	logsShort    = "Show what a bottle's bundle logged"
-	infoShort    = "Show a bottle: its roles, routes and where its files are"
-	initShort    = "Write a first bottle file"
+	logsShort = "Show what a bottle's bundle logged"
+	infoShort = "Show a bottle: its roles, routes and where its files are"
+	initShort = "Write a first bottle file"
+	initLong  = `Write a bottle file to start from, and never over one that is there: shell, which
+runs at once, or one of the agents' bottles, whose first lines say what it needs.`
 	doctorShort  = "Check what this host offers and what is missing"
 	cleanupShort = "Find and remove what dead bottles left behind"
 	demoShort    = "Bring up a bottle and show what it lets through and what it refuses"
