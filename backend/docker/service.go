@@ -116,6 +116,9 @@ func (l layout) env(s service, has func(string) bool) []string {
 		"CLAUDE_BOTTLE_HEALTH_LISTEN=unix:" + healthInside + "/" + s.part + ".sock",
 		"SUPERVISE_QUEUE=/run/supervise/queue",
 	}
+	if l.plan.OperatorHead != "" {
+		env = append(env, "CLAUDE_BOTTLE_OPERATOR_HEAD="+l.plan.OperatorHead)
+	}
 	for _, role := range roles {
 		address := s.inner
 		switch {

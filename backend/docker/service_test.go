@@ -12,7 +12,7 @@ import (
 // In both shapes each role gets what it reads and listens where the agent may
 // reach it; pipelock is behind egress and never on the agent's network.
 func TestServices(t *testing.T) {
-	p := &plan.Plan{Slug: "x", Daemons: roles, Tokens: map[string]string{"EGRESS_TOKEN_1": "a-token"}}
+	p := &plan.Plan{Slug: "x", Daemons: roles, Tokens: map[string]string{"EGRESS_TOKEN_1": "a-token"}, OperatorHead: "7:a-hash"}
 	l := layout{
 		plan: p, inner: wire{netip.MustParsePrefix("198.18.0.0/28")}, outer: wire{netip.MustParsePrefix("198.18.0.16/28")},
 		token: "shared", extra: []string{"EGRESS_UPSTREAM_CA=/host/ca.pem", "SUPERVISE_WAIT=1s"},
@@ -68,6 +68,9 @@ func TestServices(t *testing.T) {
 			t.Errorf("%s: %d services", c.name, len(services))
 		}
 		for _, s := range services {
+			if !slices.Contains(s.env, "CLAUDE_BOTTLE_OPERATOR_HEAD=7:a-hash") {
+				t.Errorf("%s %s: its audit log does not name the operator's", c.name, s.part)
+			}
 			w := c.want[s.part]
 			if address(s.inner) != w.inner || address(s.outer) != w.outer || strings.Join(s.needs, " ") != w.needs || strings.Join(s.aliases, " ") != w.aliases {
 				t.Errorf("%s %s: inner %v, outer %v, needs %v, aliases %v", c.name, s.part, s.inner, s.outer, s.needs, s.aliases)

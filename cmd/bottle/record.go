@@ -14,7 +14,12 @@ import (
 
 // recordStart writes into the operator's log that a bottle was started, and
 // with what audit chain; the plan gets that line's hash for the bundle's chain.
-func recordStart(home state.Home, p *plan.Plan) error {
+func recordStart(home state.Home, p *plan.Plan) error { return recordBegin(home, p, "start") }
+
+// recordRender does the same for a bottle that another program will start.
+func recordRender(home state.Home, p *plan.Plan) error { return recordBegin(home, p, "render") }
+
+func recordBegin(home state.Home, p *plan.Plan, action string) error {
 	head, err := audit.LastHead(p.State.Audit())
 	if err != nil {
 		return err
@@ -25,7 +30,7 @@ func recordStart(home state.Home, p *plan.Plan) error {
 	options := audit.Options{Slug: p.Slug, OnHead: func(seq uint64, hash string) {
 		p.OperatorHead = audit.Head{Seq: seq, Hash: hash}.String()
 	}}
-	return audit.AppendOnce(home.OperatorLog(), options, record("start", detail))
+	return audit.AppendOnce(home.OperatorLog(), options, record(action, detail))
 }
 
 // recordEnd writes into the operator's log that a bottle ended, with the head

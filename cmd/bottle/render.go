@@ -13,6 +13,7 @@ import (
 	"github.com/claude-bottle/claude-bottle/backend/docker"
 	"github.com/claude-bottle/claude-bottle/backend/docker/compose"
 	"github.com/claude-bottle/claude-bottle/plan"
+	"github.com/claude-bottle/claude-bottle/state"
 )
 
 func newRender(a *app) *cobra.Command {
@@ -66,7 +67,7 @@ func (a *app) renderCompose(ctx context.Context, f upFlags, agent string, comman
 	if err := p.Write(home); err != nil {
 		return explain(err)
 	}
-	content, err := layOut(b, p)
+	content, err := layOut(home, b, p)
 	if err == nil {
 		err = writeOutput(output, content)
 	}
@@ -78,7 +79,11 @@ func (a *app) renderCompose(ctx context.Context, f upFlags, agent string, comman
 	return nil
 }
 
-func layOut(b *docker.Backend, p *plan.Plan) ([]byte, error) {
+// layOut records the bottle first, as the bundle's audit log names that record.
+func layOut(home state.Home, b *docker.Backend, p *plan.Plan) ([]byte, error) {
+	if err := recordRender(home, p); err != nil {
+		return nil, err
+	}
 	shape, err := b.Shape(p)
 	if err != nil {
 		return nil, err
