@@ -22,7 +22,6 @@ const slug = "attacked"
 // %[2]s the agent's variables, %[3]s, %[4]s and %[5]q the upstream. Without
 // pipelock, egress alone has to hold; it would not know the suite's names either.
 const bottleFile = `---
-pipelock: "off" # it would ask the system for the suite's names
 env:
 %[2]sagent:
   command: [sleep, "600"]
