@@ -7,6 +7,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
@@ -27,6 +28,27 @@ func (b *Backend) Available(ctx context.Context) error {
 	}
 	defer api.Close()
 	return b.checkImage(ctx, api)
+}
+
+// readyPatience bounds how long a start waits for an engine that nobody named.
+const readyPatience = 2 * time.Second
+
+// Ready reports whether an engine answers and holds the images of the bundle
+// and of agents that name none: whether a bottle can be put there that does not
+// say where it wants to be.
+func (b *Backend) Ready(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, readyPatience)
+	defer cancel()
+	api, err := connect(ctx)
+	if err != nil {
+		return false
+	}
+	defer api.Close()
+	if b.checkImage(ctx, api) != nil {
+		return false
+	}
+	_, err = api.ImageInspect(ctx, b.options.AgentImage)
+	return err == nil
 }
 
 // connect returns a client of an engine that is new enough.

@@ -199,3 +199,27 @@ func TestWorkspaceOutside(t *testing.T) {
 		}
 	}
 }
+
+// A bottle that does not say where it wants to be is put here only where it can
+// be started.
+func TestReady(t *testing.T) {
+	home := newHome(t)
+	for _, c := range []struct {
+		name    string
+		options Options
+		want    bool
+	}{
+		{"both images", Options{Home: home, Image: testImage, AgentImage: agentImage}, true},
+		{"no bundle", Options{Home: home, Image: "claude-bottle-none:none", AgentImage: agentImage}, false},
+		{"no agent", Options{Home: home, Image: testImage, AgentImage: "claude-bottle-none:none"}, false},
+		{"not a bundle", Options{Home: home, Image: agentImage, AgentImage: agentImage}, false},
+	} {
+		if got := New(c.options).(*Backend).Ready(t.Context()); got != c.want {
+			t.Errorf("%s: %v", c.name, got)
+		}
+	}
+	t.Setenv("DOCKER_HOST", "unix://"+t.TempDir()+"/none.sock")
+	if New(Options{Home: home, Image: testImage, AgentImage: agentImage}).(*Backend).Ready(t.Context()) {
+		t.Error("an engine that is not there")
+	}
+}

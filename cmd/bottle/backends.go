@@ -56,27 +56,34 @@ func (a *app) backends() ([]backend.Backend, error) {
 }
 
 // chooseBackend takes the first that was named: by flag, by
-// CLAUDE_BOTTLE_BACKEND, by the bottle file.
-func chooseBackend(home state.Home, flag, file string) (backend.Backend, error) {
-	name := "namespace"
-	for _, wish := range []string{flag, os.Getenv("CLAUDE_BOTTLE_BACKEND"), file} {
-		if wish != "" {
-			name = wish
-			break
+// CLAUDE_BOTTLE_BACKEND, by the bottle file. When none was, it is docker where
+// that is ready, else namespace.
+func chooseBackend(ctx context.Context, home state.Home, flag, file string) (backend.Backend, error) {
+	for _, name := range []string{flag, os.Getenv("CLAUDE_BOTTLE_BACKEND"), file} {
+		if name == "" {
+			continue
 		}
+		made, ok := newBackend[name]
+		if !ok {
+			return nil, errUnknownBackend(name)
+		}
+		return made(home)
 	}
-	make, ok := newBackend[name]
-	if !ok {
-		return nil, errUnknownBackend(name)
+	options, err := dockerOptions(home)
+	if err != nil {
+		return nil, err
 	}
-	return make(home)
+	if containers := docker.New(options).(*docker.Backend); containers.Ready(ctx) {
+		return containers, nil
+	}
+	return newBackend[namespace.Name](home)
 }
 
 // ownPipelock tells plan.Prepare of backends whose bundles bring their own
 // firewall.
 func ownPipelock(ctx context.Context, home state.Home, flag string) func(string) (string, bool, error) {
 	return func(file string) (string, bool, error) {
-		b, err := chooseBackend(home, flag, file)
+		b, err := chooseBackend(ctx, home, flag, file)
 		if err != nil {
 			return "", false, err
 		}

@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/backend/namespace"
 	"github.com/claude-bottle/claude-bottle/cmd/bottle/demo"
 	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/state"
@@ -47,10 +48,10 @@ func runDemo(ctx context.Context, dir string) error {
 		Self:    self,
 		StandIn: filepath.Join(filepath.Dir(self), "pipelock-standin"),
 		Prepare: func(ctx context.Context, home state.Home, workspace string, command []string) (*plan.Plan, error) {
-			return prepare(ctx, home, upFlags{bottle: "demo", workspace: workspace}, "", command, answers{})
+			return prepare(ctx, home, upFlags{backend: namespace.Name, bottle: "demo", workspace: workspace}, "", command, answers{})
 		},
 		Backend: func(ctx context.Context, home state.Home) (backend.Backend, error) {
-			b, err := chooseBackend(home, "", "")
+			b, err := chooseBackend(ctx, home, namespace.Name, "")
 			if err != nil {
 				return nil, err
 			}

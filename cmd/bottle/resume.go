@@ -50,7 +50,7 @@ func (a *app) resume(ctx context.Context, slug string, command []string, wanted 
 	if err != nil {
 		return explain(err)
 	}
-	b, err := chooseBackend(home, wanted, p.Backend)
+	b, err := chooseBackend(ctx, home, wanted, p.Backend)
 	if err != nil {
 		return err
 	}

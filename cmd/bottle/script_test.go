@@ -38,6 +38,8 @@ func run(m *testing.M) int {
 		}
 	}
 	programs = dir
+	// A machine with an engine and images must not make other bottles of them.
+	os.Setenv("CLAUDE_BOTTLE_BACKEND", "namespace")
 	return m.Run()
 }
 

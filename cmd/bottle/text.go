@@ -60,7 +60,7 @@ runs at once, or one of the agents' bottles, whose first lines say what it needs
 	demoShort    = "Bring up a bottle and show what it lets through and what it refuses"
 
 	flagHome      = "the folder of bottles, agents and state (default $CLAUDE_BOTTLE_HOME, else ~/.claude-bottle)"
-	flagBackend   = "how the bottle is isolated: namespace or docker (default $CLAUDE_BOTTLE_BACKEND, else the bottle file's)"
+	flagBackend   = "how the bottle is isolated: namespace or docker (default $CLAUDE_BOTTLE_BACKEND, else the bottle file's, else docker where its images are, else namespace)"
 	flagBottle    = "the bottle file to use, by name"
 	flagLabel     = "the bottle's slug (default: the agent's name and five random characters)"
 	flagWorkspace = "the folder that appears at /workspace"

@@ -78,7 +78,7 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 	if err != nil {
 		return explain(err)
 	}
-	b, err := chooseBackend(home, f.backend, p.Backend)
+	b, err := chooseBackend(ctx, home, f.backend, p.Backend)
 	if err != nil {
 		return err
 	}
