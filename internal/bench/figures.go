@@ -37,6 +37,10 @@ func (l *lab) figures(ctx context.Context) ([]figure, error) {
 	if err != nil {
 		return nil, fmt.Errorf("audit: %w", err)
 	}
+	changed, err := l.changeFigures(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("changes: %w", err)
+	}
 	figures := []figure{
 		{"bundle exec to ready, ms", fmt.Sprintf("%.0f", milliseconds(exec)), "median of 9; budget 150"},
 		{"bottle up to first instruction, ms", fmt.Sprintf("%.0f", milliseconds(up)), "median of 9, namespace; budget 300"},
@@ -44,6 +48,7 @@ func (l *lab) figures(ctx context.Context) ([]figure, error) {
 		{"bundle RSS after the load above, MB", fmt.Sprintf("%.0f", loaded), ""},
 		recorded,
 	}
+	figures = append(figures, changed...)
 	for _, name := range []string{"bin/sidecars", "bin/bottle"} {
 		info, err := os.Stat(name)
 		if err != nil {
