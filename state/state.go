@@ -1,7 +1,10 @@
 // Package state knows where things lie below the operator's home folder.
 package state
 
-import "path/filepath"
+import (
+	"os"
+	"path/filepath"
+)
 
 // Home is $CLAUDE_BOTTLE_HOME, by default ~/.claude-bottle.
 type Home string
@@ -52,3 +55,16 @@ func (d Dir) Queue() string     { return filepath.Join(d.Out(), "queue") }
 func (d Dir) Audit() string     { return filepath.Join(d.Out(), "audit", "bundle.jsonl") }
 func (d Dir) BundleLog() string { return filepath.Join(d.Out(), "bundle.log") }
 func (d Dir) Health() string    { return filepath.Join(d.Out(), "health.sock") }
+
+// RoleAudits are the audit chains, beside Audit, of roles that run in a bundle
+// of their own; those that are there.
+func (d Dir) RoleAudits() []string {
+	var there []string
+	for _, role := range []string{"git-gate", "pipelock", "supervise"} {
+		path := filepath.Join(filepath.Dir(d.Audit()), role+".jsonl")
+		if _, err := os.Lstat(path); err == nil {
+			there = append(there, path)
+		}
+	}
+	return there
+}

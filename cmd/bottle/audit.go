@@ -103,18 +103,26 @@ func checkChains(home state.Home, slugs []string) ([]checkedChain, error) {
 			checked = append(checked, gone)
 			continue
 		}
-		report, err := patiently(func() (audit.Report, error) {
-			return audit.VerifyBundle(path, home.OperatorLog(), heads...)
-		})
-		if errors.Is(err, fs.ErrNotExist) {
-			err = nil // no line was written, and none is missing
+		checked = append(checked, checkBundle(home, slug, path, heads))
+		for _, path := range home.Dir(slug).RoleAudits() {
+			checked = append(checked, checkBundle(home, slug, path, nil))
 		}
-		if err != nil {
-			report.Broken = &audit.Break{File: path, Why: "cannot be read: " + err.Error()}
-		}
-		checked = append(checked, checkedOf(slug, path, report, heads))
 	}
 	return checked, nil
+}
+
+// checkBundle verifies one chain of a bottle.
+func checkBundle(home state.Home, slug, path string, heads []audit.Head) checkedChain {
+	report, err := patiently(func() (audit.Report, error) {
+		return audit.VerifyBundle(path, home.OperatorLog(), heads...)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		err = nil // no line was written, and none is missing
+	}
+	if err != nil {
+		report.Broken = &audit.Break{File: path, Why: "cannot be read: " + err.Error()}
+	}
+	return checkedOf(slug, path, report, heads)
 }
 
 // patiently verifies once more where the last line had no end: somebody may

@@ -90,7 +90,10 @@ func auditSources(home state.Home, slugs []string) ([]auditSource, error) {
 	}
 	sources := []auditSource{operator}
 	for _, slug := range slugs {
-		sources = append(sources, auditSource{chain: "bundle", reader: audit.NewReader(home.Dir(slug).Audit())})
+		dir := home.Dir(slug)
+		for _, path := range append([]string{dir.Audit()}, dir.RoleAudits()...) {
+			sources = append(sources, auditSource{chain: "bundle", reader: audit.NewReader(path)})
+		}
 	}
 	return sources, nil
 }
