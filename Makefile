@@ -30,6 +30,7 @@ test: deps ## every test, with the race detector
 
 bench: build ## tables: egress and git-gate against direct and mitmdump, scanning against gitleaks, start times, memory, size
 	scripts/bench-deps
+	scripts/docker-engine
 	$(BUILD_ENV) go build -trimpath -o bin/pipelock-standin ./internal/pipelocktest/pipelock-standin
 	go build -o bin/bench-scan ./internal/bench/scan
 	go build -tags gore2regex -o bin/bench-scan-re2 ./internal/bench/scan

@@ -139,9 +139,14 @@ func (l *lab) bottleUp(ctx context.Context) (time.Duration, error) {
 	if err != nil {
 		return 0, fmt.Errorf("%w: %s", err, stderr.String())
 	}
+	return since(start, string(out))
+}
+
+// since is the time from start to what `date +%s.%N` printed.
+func since(start time.Time, printed string) (time.Duration, error) {
 	var seconds, nanoseconds int64
-	if _, err := fmt.Sscanf(string(out), "%d.%d", &seconds, &nanoseconds); err != nil {
-		return 0, fmt.Errorf("the agent printed %q: %w", out, err)
+	if _, err := fmt.Sscanf(printed, "%d.%d", &seconds, &nanoseconds); err != nil {
+		return 0, fmt.Errorf("the agent printed %q: %w", printed, err)
 	}
 	return time.Unix(seconds, nanoseconds).Sub(start), nil
 }

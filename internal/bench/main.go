@@ -1,10 +1,12 @@
 // Command bench measures the bundle: egress against a direct connection and
 // against mitmdump, start times, memory and size, git through the gate against
-// git directly, and scanning against gitleaks. All in one run on one machine, in
-// tables. Arguments choose among egress, git and scan.
+// git directly, scanning against gitleaks, and bottles on a Docker engine. All in
+// one run on one machine, in tables. Arguments choose among egress, git, scan and
+// docker.
 //
 // It expects bin/bottle, bin/sidecars, bin/bench-scan and bin/bench-scan-re2, as
-// `make bench` builds them, mitmdump on PATH, and OpenSSH's server.
+// `make bench` builds them, mitmdump on PATH, OpenSSH's server, and the engine and
+// the agent's image that scripts/docker-engine sees to.
 package main
 
 import (
@@ -32,12 +34,12 @@ func main() {
 }
 
 var parts = map[string]func(ctx context.Context, out io.Writer, dir string) error{
-	"egress": benchEgress, "git": benchGit, "scan": benchScanning,
+	"egress": benchEgress, "git": benchGit, "scan": benchScanning, "docker": benchDocker,
 }
 
 func run(ctx context.Context, names []string) error {
 	if len(names) == 0 {
-		names = []string{"egress", "git", "scan"}
+		names = []string{"egress", "git", "scan", "docker"}
 	}
 	dir, err := os.MkdirTemp("", "claude-bottle-bench-")
 	if err != nil {
@@ -47,7 +49,7 @@ func run(ctx context.Context, names []string) error {
 	for i, name := range names {
 		part, ok := parts[name]
 		if !ok {
-			return fmt.Errorf("%q is none of egress, git and scan", name)
+			return fmt.Errorf("%q is none of egress, git, scan and docker", name)
 		}
 		if i > 0 {
 			fmt.Println()
