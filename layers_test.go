@@ -44,7 +44,7 @@ var runLoops = []string{"roles/egress", "roles/gitgate", "roles/supervise", "rol
 
 // forTests may be imported by tests and playgrounds alone.
 var (
-	forTests    = []string{"internal/pkitest", "internal/pipelocktest", "internal/sshdtest"}
+	forTests    = []string{"internal/dnstest", "internal/pkitest", "internal/pipelocktest", "internal/sshdtest"}
 	playgrounds = []string{"internal/bench", "cmd/bottle/demo"}
 )
 

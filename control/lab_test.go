@@ -21,10 +21,10 @@ import (
 	"time"
 
 	"github.com/coder/websocket"
-	"golang.org/x/net/dns/dnsmessage"
 
 	"github.com/claude-bottle/claude-bottle/control"
 	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/internal/dnstest"
 	"github.com/claude-bottle/claude-bottle/internal/pipelocktest"
 	"github.com/claude-bottle/claude-bottle/internal/pkitest"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
@@ -126,7 +126,7 @@ func newLab(t *testing.T) *lab {
 		t.Fatal(err)
 	}
 	l.startOrigin()
-	names := serveNames(t)
+	names := dnstest.Serve(t, netip.MustParseAddr("127.0.0.1"))
 	for name, path := range map[string]string{"agent": l.dir.CACert(), "pipelock": l.dir.PipelockCACert()} {
 		ca := newCA(t, name)
 		key, err := ca.KeyPEM()
@@ -354,40 +354,6 @@ func (l *lab) startOrigin() {
 	l.origin.StartTLS()
 	l.t.Cleanup(l.origin.Close)
 	l.port = uint16(l.origin.Listener.Addr().(*net.TCPAddr).Port)
-}
-
-// serveNames is a DNS server for which every name is 127.0.0.1.
-func serveNames(t *testing.T) (address string) {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	go func() {
-		packet := make([]byte, 1500)
-		for {
-			n, client, err := conn.ReadFrom(packet)
-			if err != nil {
-				return
-			}
-			var m dnsmessage.Message
-			if m.Unpack(packet[:n]) != nil || len(m.Questions) == 0 {
-				continue
-			}
-			m.Response, m.Additionals = true, nil
-			if q := m.Questions[0]; q.Type == dnsmessage.TypeA {
-				m.Answers = []dnsmessage.Resource{{
-					Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class},
-					Body:   &dnsmessage.AResource{A: [4]byte{127, 0, 0, 1}},
-				}}
-			}
-			if answer, err := m.Pack(); err == nil {
-				conn.WriteTo(answer, client)
-			}
-		}
-	}()
-	return conn.LocalAddr().String()
 }
 
 // inForce tells the hosts that both filters run on, by their files and health.

@@ -10,12 +10,10 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"sync"
 	"testing"
 
-	"golang.org/x/net/dns/dnsmessage"
-
+	"github.com/claude-bottle/claude-bottle/internal/dnstest"
 	"github.com/claude-bottle/claude-bottle/internal/pkitest"
 )
 
@@ -63,7 +61,7 @@ func newInternet(t *testing.T, hosts map[string]http.Handler) *internet {
 	hop := httptest.NewServer(n.connect(origin.Listener.Addr().String()))
 	t.Cleanup(hop.Close)
 	n.hop = hop.URL
-	n.names = serveNames(t, names)
+	n.names = dnstest.Serve(t, publicAddress, names...)
 	return n
 }
 
@@ -75,49 +73,6 @@ func (n *internet) env() []string {
 // publicAddress is what the hosts' names lead to; nobody dials it, because the
 // next hop is asked for the names.
 var publicAddress = netip.MustParseAddr("8.8.4.4")
-
-// serveNames answers for the names until the test ends.
-func serveNames(t *testing.T, names []string) (address string) {
-	t.Helper()
-	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { conn.Close() })
-	go func() {
-		packet := make([]byte, 1500)
-		for {
-			n, from, err := conn.ReadFrom(packet)
-			if err != nil {
-				return
-			}
-			if answer, err := answerName(packet[:n], names); err == nil {
-				conn.WriteTo(answer, from)
-			}
-		}
-	}()
-	return conn.LocalAddr().String()
-}
-
-func answerName(query []byte, names []string) ([]byte, error) {
-	var m dnsmessage.Message
-	if err := m.Unpack(query); err != nil {
-		return nil, err
-	}
-	m.Response, m.Additionals = true, nil
-	for _, q := range m.Questions {
-		switch {
-		case !slices.Contains(names, strings.TrimSuffix(q.Name.String(), ".")):
-			m.RCode = dnsmessage.RCodeNameError
-		case q.Type == dnsmessage.TypeA:
-			m.Answers = append(m.Answers, dnsmessage.Resource{
-				Header: dnsmessage.ResourceHeader{Name: q.Name, Class: q.Class, TTL: 60},
-				Body:   &dnsmessage.AResource{A: publicAddress.As4()},
-			})
-		}
-	}
-	return m.Pack()
-}
 
 // connect is an HTTP proxy of CONNECT alone.
 func (n *internet) connect(origin string) http.HandlerFunc {

@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
@@ -21,6 +22,7 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/audit"
 	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/internal/dnstest"
 	"github.com/claude-bottle/claude-bottle/internal/pipelocktest"
 	"github.com/claude-bottle/claude-bottle/internal/pkitest"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
@@ -72,7 +74,7 @@ func newWorld(t *testing.T, environ ...string) *world {
 		"EGRESS_CA_CERT="+w.path("egress-ca.pem"),
 		"EGRESS_CA_KEY="+w.path("egress-ca-key.pem"),
 		"EGRESS_UPSTREAM_CA="+w.path("origin-ca.pem"),
-		"EGRESS_RESOLVER="+nameServer(t),
+		"EGRESS_RESOLVER="+dnstest.Serve(t, netip.MustParseAddr("127.0.0.1")),
 		"EGRESS_TOKEN_1="+token,
 		"PIPELOCK_LISTEN=unix:"+w.path("pipelock.sock"),
 		"PIPELOCK_CONFIG="+w.path("pipelock.yaml"),
