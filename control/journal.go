@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 	"github.com/claude-bottle/claude-bottle/proposal"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -72,7 +73,7 @@ func (j *journal) save(dir state.Dir) error {
 	if err != nil {
 		return err
 	}
-	if err := replaceFile(journalPath(dir), content, 0o600); err != nil {
+	if err := atomicfile.ReplaceDurably(journalPath(dir), content, 0o600); err != nil {
 		return fmt.Errorf("writing the change down: %w", err)
 	}
 	return nil
@@ -82,31 +83,5 @@ func (j *journal) remove(dir state.Dir) error {
 	if err := os.Remove(journalPath(dir)); err != nil {
 		return err
 	}
-	return syncFolder(folder(dir))
-}
-
-// replaceFile puts content at path so that a reader sees all of it or what was
-// there before, now and after a crash.
-func replaceFile(path string, content []byte, mode fs.FileMode) error {
-	file, err := os.CreateTemp(filepath.Dir(path), ".new-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name())
-	_, err = file.Write(content)
-	if err = errors.Join(err, file.Chmod(mode), file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	if err := os.Rename(file.Name(), path); err != nil {
-		return err
-	}
-	return syncFolder(filepath.Dir(path))
-}
-
-func syncFolder(path string) error {
-	d, err := os.Open(path)
-	if err != nil {
-		return err
-	}
-	return errors.Join(d.Sync(), d.Close())
+	return atomicfile.SyncFolder(folder(dir))
 }

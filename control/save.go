@@ -12,6 +12,7 @@ import (
 
 	yaml "go.yaml.in/yaml/v4"
 
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 	"github.com/claude-bottle/claude-bottle/manifest"
 	"github.com/claude-bottle/claude-bottle/preset"
 	"github.com/claude-bottle/claude-bottle/roles/egress/routes"
@@ -85,11 +86,11 @@ func (s *Saving) Write() error {
 	if !bytes.Equal(now, s.before) {
 		return fmt.Errorf("%s was changed meanwhile and was left as it is", s.Path)
 	}
-	if err := replaceFile(path, s.after, info.Mode().Perm()); err != nil {
+	if err := atomicfile.ReplaceDurably(path, s.after, info.Mode().Perm()); err != nil {
 		return err
 	}
 	if _, err := manifest.LoadBottle(s.home, s.bottle); err != nil {
-		return errors.Join(fmt.Errorf("%s with the route cannot be used: %w", s.Path, err), replaceFile(path, s.before, info.Mode().Perm()))
+		return errors.Join(fmt.Errorf("%s with the route cannot be used: %w", s.Path, err), atomicfile.ReplaceDurably(path, s.before, info.Mode().Perm()))
 	}
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 	"github.com/claude-bottle/claude-bottle/proposal"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -50,7 +51,7 @@ func (o *Operator) Shown(id, review string) error {
 	if err != nil {
 		return err
 	}
-	return replaceFile(filepath.Join(folder(o.dir), shownName), content, 0o600)
+	return atomicfile.ReplaceDurably(filepath.Join(folder(o.dir), shownName), content, 0o600)
 }
 
 // WasShown tells whether Shown was told of a proposal.

@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -97,11 +98,7 @@ func (k *keeper) update(state string) error {
 	if err != nil {
 		return err
 	}
-	path := filepath.Join(k.dir.Run(), recordFile)
-	if err := os.WriteFile(path+".new", content, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return atomicfile.Replace(filepath.Join(k.dir.Run(), recordFile), content, 0o600)
 }
 
 // release gives the claim up.

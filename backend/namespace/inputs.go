@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/claude-bottle/claude-bottle/health"
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -33,7 +34,7 @@ func writeInput(dir state.Dir, name string, content []byte) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomically(path, content, true)
+	return atomicfile.ReplaceDurably(path, content, 0o600)
 }
 
 func probeHealth(ctx context.Context, dir state.Dir) ([]byte, error) {

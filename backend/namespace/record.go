@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -175,7 +176,7 @@ func (k *keeper) update(change func(*record)) error {
 	if err != nil {
 		return err
 	}
-	return writeAtomically(filepath.Join(k.dir.Run(), recordFile), content, false)
+	return atomicfile.Replace(filepath.Join(k.dir.Run(), recordFile), content, 0o600)
 }
 
 // release forgets the bottle.
@@ -203,22 +204,4 @@ func removeRecord(dir state.Dir) error {
 		}
 	}
 	return errors.Join(failed...)
-}
-
-// writeAtomically replaces a file, readable for its owner alone, so that it is
-// never seen half-written; with durable set, not after a crash either.
-func writeAtomically(path string, content []byte, durable bool) error {
-	temporary, err := os.CreateTemp(filepath.Dir(path), ".new-")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(temporary.Name())
-	_, err = temporary.Write(content)
-	if durable {
-		err = errors.Join(err, temporary.Sync())
-	}
-	if err = errors.Join(err, temporary.Close()); err != nil {
-		return err
-	}
-	return os.Rename(temporary.Name(), path)
 }

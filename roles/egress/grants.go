@@ -5,9 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"os"
-	"path/filepath"
 	"sync"
+
+	"github.com/claude-bottle/claude-bottle/internal/atomicfile"
 )
 
 // grants counts how often each grant was used, on disk before the use.
@@ -79,16 +79,7 @@ func (g *grants) save() error {
 	if err != nil {
 		return err
 	}
-	f, err := os.CreateTemp(filepath.Dir(g.path), ".grants-*")
-	if err != nil {
-		return fmt.Errorf("spent grants: %w", err)
-	}
-	defer os.Remove(f.Name())
-	_, err = f.Write(b)
-	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
-		err = os.Rename(f.Name(), g.path)
-	}
-	if err != nil {
+	if err := atomicfile.ReplaceDurably(g.path, b, 0o600); err != nil {
 		return fmt.Errorf("spent grants: %w", err)
 	}
 	return nil
