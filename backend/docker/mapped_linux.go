@@ -4,10 +4,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
-	"syscall"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/claude-bottle/claude-bottle/internal/idmap"
 )
 
 // showAs mounts folder at target so that the files of its owner appear as those
@@ -24,7 +24,7 @@ func showAs(folder, target string, u user) error {
 	if err := unix.Fstat(fd, &owner); err != nil {
 		return &os.PathError{Op: "stat", Path: folder, Err: err}
 	}
-	users, err := mapping(int(owner.Uid), int(owner.Gid), u)
+	users, err := idmap.UserNamespace("/proc/self/exe", idmap.Owner{UID: int(owner.Uid), GID: int(owner.Gid)}, idmap.Owner{UID: u.uid, GID: u.gid})
 	if err != nil {
 		return fmt.Errorf("map the owner of %s: %w", folder, err)
 	}
@@ -49,35 +49,6 @@ func showAs(folder, target string, u user) error {
 		return fmt.Errorf("mount %s on %s: %w", folder, target, err)
 	}
 	return nil
-}
-
-// mapping makes a user namespace that maps an owner's ids to u's. It lives in a
-// process that is stopped before its first instruction and killed when the
-// namespace is open.
-func mapping(uid, gid int, u user) (*os.File, error) {
-	runtime.LockOSThread() // ptrace belongs to the thread
-	defer runtime.UnlockOSThread()
-	pid, err := syscall.ForkExec("/proc/self/exe", []string{"bottle"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{
-		Ptrace:      true,
-		Cloneflags:  unix.CLONE_NEWUSER,
-		UidMappings: []syscall.SysProcIDMap{{ContainerID: uid, HostID: u.uid, Size: 1}},
-		GidMappings: []syscall.SysProcIDMap{{ContainerID: gid, HostID: u.gid, Size: 1}},
-	}})
-	if err != nil {
-		return nil, err
-	}
-	defer func() {
-		_ = unix.Kill(pid, unix.SIGKILL)
-		_, _ = unix.Wait4(pid, nil, 0, nil)
-	}()
-	var status unix.WaitStatus
-	if _, err := unix.Wait4(pid, &status, 0, nil); err != nil {
-		return nil, err
-	}
-	if !status.Stopped() {
-		return nil, errors.New("the helper process did not stop")
-	}
-	return os.Open(fmt.Sprintf("/proc/%d/ns/user", pid))
 }
 
 // unshow removes every mount at target, and the folder.
