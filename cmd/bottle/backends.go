@@ -55,11 +55,34 @@ func (a *app) backends() ([]backend.Backend, error) {
 	return all, nil
 }
 
-// chooseBackend takes the first that was named: by flag, by
+// choice is a bottle's backend: the first that was named, by flag, by
 // CLAUDE_BOTTLE_BACKEND, by the bottle file. When none was, it is docker where
-// that is ready, else namespace.
-func chooseBackend(ctx context.Context, home state.Home, flag, file string) (backend.Backend, error) {
-	for _, name := range []string{flag, os.Getenv("CLAUDE_BOTTLE_BACKEND"), file} {
+// that is ready, else namespace. An engine is asked once, so that the plan and
+// the start go by one answer.
+type choice struct {
+	home state.Home
+	flag string
+	made map[string]backend.Backend // by the bottle file's wish
+}
+
+func newChoice(home state.Home, flag string) *choice {
+	return &choice{home, flag, make(map[string]backend.Backend)}
+}
+
+// backend is the one for a bottle file with this wish.
+func (c *choice) backend(ctx context.Context, file string) (backend.Backend, error) {
+	if b, ok := c.made[file]; ok {
+		return b, nil
+	}
+	b, err := c.make(ctx, file)
+	if err == nil {
+		c.made[file] = b
+	}
+	return b, err
+}
+
+func (c *choice) make(ctx context.Context, file string) (backend.Backend, error) {
+	for _, name := range []string{c.flag, os.Getenv("CLAUDE_BOTTLE_BACKEND"), file} {
 		if name == "" {
 			continue
 		}
@@ -67,23 +90,23 @@ func chooseBackend(ctx context.Context, home state.Home, flag, file string) (bac
 		if !ok {
 			return nil, errUnknownBackend(name)
 		}
-		return made(home)
+		return made(c.home)
 	}
-	options, err := dockerOptions(home)
+	options, err := dockerOptions(c.home)
 	if err != nil {
 		return nil, err
 	}
 	if containers := docker.New(options).(*docker.Backend); containers.Ready(ctx) {
 		return containers, nil
 	}
-	return newBackend[namespace.Name](home)
+	return newBackend[namespace.Name](c.home)
 }
 
 // ownPipelock tells plan.Prepare of backends whose bundles bring their own
 // firewall.
-func ownPipelock(ctx context.Context, home state.Home, flag string) func(string) (string, bool, error) {
+func (c *choice) ownPipelock(ctx context.Context) func(string) (string, bool, error) {
 	return func(file string) (string, bool, error) {
-		b, err := chooseBackend(ctx, home, flag, file)
+		b, err := c.backend(ctx, file)
 		if err != nil {
 			return "", false, err
 		}

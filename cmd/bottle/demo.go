@@ -48,10 +48,10 @@ func runDemo(ctx context.Context, dir string) error {
 		Self:    self,
 		StandIn: filepath.Join(filepath.Dir(self), "pipelock-standin"),
 		Prepare: func(ctx context.Context, home state.Home, workspace string, command []string) (*plan.Plan, error) {
-			return prepare(ctx, home, upFlags{backend: namespace.Name, bottle: "demo", workspace: workspace}, "", command, answers{})
+			return prepare(ctx, newChoice(home, namespace.Name), upFlags{bottle: "demo", workspace: workspace}, "", command, answers{})
 		},
 		Backend: func(ctx context.Context, home state.Home) (backend.Backend, error) {
-			b, err := chooseBackend(ctx, home, namespace.Name, "")
+			b, err := newChoice(home, namespace.Name).backend(ctx, "")
 			if err != nil {
 				return nil, err
 			}

@@ -150,7 +150,7 @@ func proveContainment(ctx context.Context, name string) error {
 	if err := os.Mkdir(workspace, 0o700); err != nil {
 		return err
 	}
-	p, err := prepare(ctx, home, upFlags{workspace: workspace, backend: name}, "", []string{"true"}, answers{})
+	p, err := prepare(ctx, newChoice(home, name), upFlags{workspace: workspace}, "", []string{"true"}, answers{})
 	if err != nil {
 		return err
 	}

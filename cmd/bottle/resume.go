@@ -42,15 +42,15 @@ func (a *app) resume(ctx context.Context, slug string, command []string, wanted 
 	if len(command) == 0 {
 		command = old.Command
 	}
-	given := answers{}
+	given, chosen := answers{}, newChoice(home, wanted)
 	p, err := preparePlan(ctx, given, plan.Options{
 		Home: home, Workspace: old.Workspace, Agent: old.Asked, Bottle: old.Bottle, Command: command, Resume: old,
-		OwnPipelock: ownPipelock(ctx, home, wanted),
+		OwnPipelock: chosen.ownPipelock(ctx),
 	})
 	if err != nil {
 		return explain(err)
 	}
-	b, err := chooseBackend(ctx, home, wanted, p.Backend)
+	b, err := chosen.backend(ctx, p.Backend)
 	if err != nil {
 		return err
 	}

@@ -74,11 +74,12 @@ func (a *app) up(ctx context.Context, f upFlags, agent string, command []string)
 		return err
 	}
 	given := answers{}
-	p, err := prepare(ctx, home, f, agent, command, given)
+	chosen := newChoice(home, f.backend)
+	p, err := prepare(ctx, chosen, f, agent, command, given)
 	if err != nil {
 		return explain(err)
 	}
-	b, err := chooseBackend(ctx, home, f.backend, p.Backend)
+	b, err := chosen.backend(ctx, p.Backend)
 	if err != nil {
 		return err
 	}
@@ -160,14 +161,14 @@ func (a *app) printSlug(slug string) error {
 }
 
 // prepare makes the plan from the operator's files and wishes.
-func prepare(ctx context.Context, home state.Home, f upFlags, agent string, command []string, given answers) (*plan.Plan, error) {
+func prepare(ctx context.Context, chosen *choice, f upFlags, agent string, command []string, given answers) (*plan.Plan, error) {
 	workspace, err := filepath.Abs(f.workspace)
 	if err != nil {
 		return nil, err
 	}
 	return preparePlan(ctx, given, plan.Options{
-		Home: home, Workspace: workspace, Agent: agent, Bottle: f.bottle, Label: f.label, Command: command,
-		OwnPipelock: ownPipelock(ctx, home, f.backend),
+		Home: chosen.home, Workspace: workspace, Agent: agent, Bottle: f.bottle, Label: f.label, Command: command,
+		OwnPipelock: chosen.ownPipelock(ctx),
 	})
 }
 
