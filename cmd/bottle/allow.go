@@ -29,13 +29,7 @@ func newAllow(a *app) *cobra.Command {
 		case len(hosts) == 0:
 			return a.printHosts(cmd.Context(), o)
 		}
-		ctx, stop := interruptible(cmd.Context())
-		defer stop()
-		out, err := o.Allow(ctx, hosts...)
-		if err != nil {
-			return explainChange(err)
-		}
-		return a.printOutcome(slug, out)
+		return a.change(cmd.Context(), slug, func(ctx context.Context) (control.Outcome, error) { return o.Allow(ctx, hosts...) })
 	}
 	return cmd
 }
@@ -48,15 +42,20 @@ func newDeny(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, stop := interruptible(cmd.Context())
-		defer stop()
-		out, err := o.Deny(ctx, args[1:]...)
-		if err != nil {
-			return explainChange(err)
-		}
-		return a.printOutcome(args[0], out)
+		return a.change(cmd.Context(), args[0], func(ctx context.Context) (control.Outcome, error) { return o.Deny(ctx, args[1:]...) })
 	}
 	return cmd
+}
+
+// change makes a change that Ctrl-C takes back, and prints what it did.
+func (a *app) change(ctx context.Context, slug string, act func(context.Context) (control.Outcome, error)) error {
+	ctx, stop := interruptible(ctx)
+	defer stop()
+	out, err := act(ctx)
+	if err != nil {
+		return explainChange(err)
+	}
+	return a.printOutcome(slug, out)
 }
 
 func (a *app) printHosts(ctx context.Context, o *control.Operator) error {
@@ -111,13 +110,7 @@ func newRevoke(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		ctx, stop := interruptible(cmd.Context())
-		defer stop()
-		out, err := o.Revoke(ctx, args[1])
-		if err != nil {
-			return explainChange(err)
-		}
-		return a.printOutcome(args[0], out)
+		return a.change(cmd.Context(), args[0], func(ctx context.Context) (control.Outcome, error) { return o.Revoke(ctx, args[1]) })
 	}
 	return cmd
 }
