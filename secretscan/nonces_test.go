@@ -21,6 +21,8 @@ func TestNoncesPass(t *testing.T) {
 		`{"model":"x","prompt_cache_key":"q9Zt7Lw2Xk5Rb8Nv3Mc6Hd1Jf4Gs0P","input":[]}`,
 		`{"prompt_cache_key":"` + uuid + `","api_key":"q9Zt7Lw2Xk5Rb8Nv3Mc6Hd1Jf4Gs0P"}`,
 		"MESSAGING_TOKEN=" + hex,
+		"cache_key." + uuid + ".api_key=q9Zt7Lw2Xk5Rb8Nv3Mc6Hd1Jf4Gs0P", // a nonce in the name of a key
+		"cache_key-" + uuid + "-token: q9Zt7Lw2Xk5Rb8Nv3Mc6Hd1Jf4Gs0P",
 		"CLAUDE_CODE_MESSAGING_TOKEN=" + hex + hex,
 	} {
 		if s.Text("body", text) == nil {
