@@ -14,7 +14,9 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -39,7 +41,7 @@ type Record struct {
 type Options struct {
 	Slug string
 	// Redact cleans every string before the line is hashed; nil leaves it as
-	// it is.
+	// it is. It must say the same of the same text always.
 	Redact func(string) string
 	// SegmentBytes is the size after which a segment is closed; 0 = 64 MiB.
 	SegmentBytes int64
@@ -76,6 +78,7 @@ type Log struct {
 	lock    *os.File
 	chain   *chain
 	repeats repeats
+	clean   cleanTexts
 	heads   heads
 	stop    chan struct{}
 	stopped sync.WaitGroup
@@ -83,9 +86,14 @@ type Log struct {
 	once   sync.Once
 	result error // of closing; read after once
 
-	queue sync.Mutex // guards open and closed; held for moments only
-	open  *batch
-	done  bool
+	writers atomic.Int32 // in put
+
+	queue    sync.Mutex // guards what follows; held for moments only
+	open     *batch
+	later    [][]byte // records that wait for the next write
+	taken    int      // how many of them are being written
+	laterDue bool     // writeLater will come
+	done     bool
 
 	commit sync.Mutex // held while a batch is written
 }
@@ -179,13 +187,14 @@ func (l *Log) write(r Record) error { return l.put(r, false) }
 func (l *Log) put(r Record, final bool) error {
 	body, err := l.encode(r)
 	if err != nil {
-		return fmt.Errorf("audit: record not written: %w", err)
+		return notWritten(err)
 	}
 	l.queue.Lock()
 	if l.done {
 		l.queue.Unlock()
 		return ErrClosed
 	}
+	crowded := l.writers.Add(1) > 1
 	b := l.open
 	b.records = append(b.records, body)
 	l.done = final
@@ -193,24 +202,45 @@ func (l *Log) put(r Record, final bool) error {
 
 	// Whoever comes first writes for all who queued meanwhile; letting others
 	// run first makes that more, where there are others.
-	runtime.Gosched()
+	if crowded {
+		runtime.Gosched()
+	}
 	l.commit.Lock()
 	if !b.written {
-		l.queue.Lock()
-		l.open = new(batch)
-		l.queue.Unlock()
-		b.err = l.chain.write(b.records, l.o.Now())
-		b.written = true
-		if b.err == nil && l.o.OnHead != nil {
-			l.heads.note(l.chain.seq, uint64(len(b.records)), l.chain.prev)
-		}
+		l.writeBatch(b)
 	}
 	l.commit.Unlock()
+	l.writers.Add(-1)
 	if b.err != nil {
-		return fmt.Errorf("audit: record not written: %w", b.err)
+		return notWritten(b.err)
 	}
 	return nil
 }
+
+// writeBatch writes b, which is the open one unless it is empty, behind what
+// waited for it. It needs the lock of the commit.
+func (l *Log) writeBatch(b *batch) {
+	l.queue.Lock()
+	if b == l.open {
+		l.open = new(batch)
+	}
+	waiting := l.takeLater()
+	l.queue.Unlock()
+	records := slices.Concat(waiting, b.records)
+	b.written = true
+	if len(records) == 0 {
+		return
+	}
+	b.err = l.chain.write(records, l.o.Now())
+	if len(waiting) > 0 {
+		l.settleLater(waiting, b.err == nil)
+	}
+	if b.err == nil && l.o.OnHead != nil {
+		l.heads.note(l.chain.seq, uint64(len(records)), l.chain.prev)
+	}
+}
+
+func notWritten(err error) error { return fmt.Errorf("audit: record not written: %w", err) }
 
 // background syncs, ends windows of repeated refusals and tells heads.
 func (l *Log) background() {
@@ -270,7 +300,9 @@ func (l *Log) close(last *Record) error {
 	l.queue.Unlock()
 	l.commit.Lock() // waits for a writer that queued before done
 	defer l.commit.Unlock()
-	errs = append(errs, l.chain.close())
+	rest := new(batch)
+	l.writeBatch(rest)
+	errs = append(errs, rest.err, l.chain.close())
 	l.heads.tell(l.o.OnHead)
 	if l.o.OnHead != nil && l.chain.seq > 0 {
 		l.o.OnHead(l.chain.seq, l.chain.prev)

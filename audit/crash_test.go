@@ -103,9 +103,9 @@ func TestFullDiskRefusesAndHeals(t *testing.T) {
 // it to work again on an unbroken chain.
 func fullDisk(dir string) {
 	check(unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""))
-	check(unix.Mount("tmpfs", dir, "tmpfs", 0, "size=256k"))
+	check(unix.Mount("tmpfs", dir, "tmpfs", 0, "size=512k"))
 	ballast := filepath.Join(dir, "ballast")
-	check(os.WriteFile(ballast, make([]byte, 128<<10), 0o600))
+	check(os.WriteFile(ballast, make([]byte, 384<<10), 0o600))
 	path := filepath.Join(dir, "bundle.jsonl")
 	log, err := audit.Open(path, audit.Options{SegmentBytes: 50_000})
 	check(err)
@@ -129,6 +129,17 @@ func fullDisk(dir string) {
 	if report.Broken != nil || report.Records != written {
 		check(fmt.Errorf("full: %+v, want %d records", report, written))
 	}
+	// What nobody waits for outlives it, so much of it as is bounded.
+	kept := 0
+	for range 600 {
+		if log.AppendLater(request(3)) == nil {
+			kept++
+		}
+	}
+	if kept != 512 {
+		check(fmt.Errorf("%d records wait for a full disk, want 512", kept))
+	}
+	written += uint64(kept)
 	check(os.Remove(ballast))
 	for range 100 {
 		check(log.Append(request(2)))

@@ -26,7 +26,11 @@ func (l *Log) encode(r Record) ([]byte, error) {
 	// Without an escape every string stands there as it is, so one look at the
 	// whole says whether any of them needs cleaning.
 	if bytes.IndexByte(body, '\\') < 0 {
+		if l.clean.holds(body) {
+			return body, nil
+		}
 		if text := string(body); l.o.Redact(text) == text {
+			l.clean.add(text)
 			return body, nil
 		}
 	}
