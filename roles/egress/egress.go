@@ -94,7 +94,10 @@ type Role struct {
 	live    atomic.Pointer[live]
 	changes changes
 
-	inner    chan net.Conn // tunnels on their way to the server behind TLS
+	// inner1 and inner2 are tunnels on their way to the server behind TLS, of
+	// HTTP/1.1 and of HTTP/2.
+	inner1, inner2 chan net.Conn
+
 	requests chan struct{} // holds one for each that is open
 
 	// bodyIdle is the constant, lookup and dial are the system's; only this
@@ -113,7 +116,8 @@ func New(c Config) (*Role, error) {
 	}
 	r := &Role{
 		Config:   c,
-		inner:    make(chan net.Conn),
+		inner1:   make(chan net.Conn),
+		inner2:   make(chan net.Conn),
 		requests: make(chan struct{}, maxRequests),
 		bodyIdle: bodyIdle,
 		marker:   "/" + rand.Text(),
@@ -187,19 +191,6 @@ const (
 	drain = 2 * time.Second
 	// settle is how long what was cut then may take to end and be recorded.
 	settle = time.Second
-
-	// maxConnections bounds the agent's connections to a listener; more wait.
-	maxConnections = 512
-	// maxStreams bounds the requests of an HTTP/2 connection, the buffers what
-	// a stream and a connection may send that nobody reads, in bytes.
-	maxStreams       = 100
-	streamBuffer     = 256 << 10
-	connectionBuffer = 512 << 10
-
-	headerTimeout    = 30 * time.Second
-	handshakeTimeout = 15 * time.Second
-	// idleTimeout is how long a connection may lie idle between requests.
-	idleTimeout = 5 * time.Minute
 )
 
 // Run serves until ctx ends, lets requests in flight finish for a moment, cuts
@@ -208,10 +199,10 @@ const (
 func (r *Role) Run(ctx context.Context) error {
 	r.active.begin()
 	outer := r.server(r.serveProxy)
-	inner := r.server(r.serveTunnelled)
+	inner1, inner2 := r.server1(r.serveTunnelled), r.server(r.serveTunnelled)
 	failed := make(chan error, 1)
 	var serving sync.WaitGroup
-	serve := func(s *http.Server, l net.Listener) {
+	serve := func(s server, l net.Listener) {
 		serving.Go(func() {
 			if err := s.Serve(l); !errors.Is(err, http.ErrServerClosed) {
 				select {
@@ -221,7 +212,8 @@ func (r *Role) Run(ctx context.Context) error {
 			}
 		})
 	}
-	serve(inner, newInnerListener(r.inner))
+	serve(inner1, newInnerListener(r.inner1))
+	serve(inner2, newInnerListener(r.inner2))
 	for _, l := range r.Listeners {
 		serve(outer, &proxyListener{Listener: netutil.LimitListener(l, maxConnections), role: r})
 	}
@@ -245,7 +237,7 @@ loop:
 	}
 	stopping, cancel := context.WithTimeout(context.Background(), drain)
 	defer cancel()
-	servers := []*http.Server{outer, inner}
+	servers := []server{outer, inner1, inner2}
 	for _, s := range servers {
 		_ = s.Shutdown(stopping) // what it leaves open is cut
 	}
@@ -261,31 +253,6 @@ loop:
 	}
 	r.Health.Set(health.Stopped)
 	return err
-}
-
-// server is what the outer and the inner server have in common.
-func (r *Role) server(h http.HandlerFunc) *http.Server {
-	counted := func(w http.ResponseWriter, req *http.Request) {
-		r.active.enter()
-		defer r.active.leave()
-		h(w, req)
-	}
-	return &http.Server{
-		Handler:           http.HandlerFunc(counted),
-		ReadHeaderTimeout: headerTimeout,
-		IdleTimeout:       idleTimeout,
-		MaxHeaderBytes:    maxHead,
-		ConnContext:       connContext,
-		ErrorLog:          slog.NewLogLogger(r.Log.Handler(), slog.LevelDebug),
-		HTTP2: &http.HTTP2Config{
-			MaxConcurrentStreams:          maxStreams,
-			MaxReadFrameSize:              16 << 10,
-			MaxReceiveBufferPerStream:     streamBuffer,
-			MaxReceiveBufferPerConnection: connectionBuffer,
-		},
-		// "OPTIONS *" is for the handler to refuse.
-		DisableGeneralOptionsHandler: true,
-	}
 }
 
 // readFile reads a file that should be small.

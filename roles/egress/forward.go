@@ -140,7 +140,7 @@ func (x *exchange) conclude(decision, reason string) {
 	if reason != "" {
 		detail["reason"] = reason
 	}
-	_ = x.role.record("response", decision, detail)
+	x.role.recordEnd(decision, detail)
 }
 
 // diagnose puts an upstream's failure in words that hold nothing of the

@@ -29,7 +29,7 @@ type proxyConn struct {
 	door bool
 }
 
-// innerListener hands tunnels whose TLS has ended here to the inner server.
+// innerListener hands tunnels whose TLS has ended here to an inner server.
 type innerListener struct {
 	conns  <-chan net.Conn
 	once   sync.Once

@@ -3,9 +3,7 @@ package egress
 import (
 	"fmt"
 	"net/http"
-	"net/netip"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,19 +17,20 @@ type live struct {
 	generation int
 	role       *Role
 
-	mu         sync.Mutex
-	transports map[class]*http.Transport
-	scanners   map[destination]*secretscan.Scanner
-	retired    []retired
-	epoch      uint64
-	closed     bool
+	mu        sync.Mutex
+	upstreams map[class]*upstream
+	networks  map[*routes.Route]string
+	scanners  map[destination]*secretscan.Scanner
+	retired   []retired
+	epoch     uint64
+	closed    bool
 }
 
-// retired is a transport that new requests do not get any more. One that got
-// it just before may still leave an idle connection in it.
+// retired is what new requests do not get any more. One that got it just
+// before may still leave an idle connection in it.
 type retired struct {
-	transport *http.Transport
-	since     time.Time
+	upstream *upstream
+	since    time.Time
 }
 
 // class is what two requests must agree in to share connections.
@@ -53,15 +52,17 @@ func (r *Role) read() (*live, error) {
 		return nil, fmt.Errorf("%s: %w", r.RoutesPath, err)
 	}
 	return &live{
-		table:      table,
-		role:       r,
-		transports: make(map[class]*http.Transport),
-		scanners:   make(map[destination]*secretscan.Scanner),
+		table:     table,
+		role:      r,
+		upstreams: make(map[class]*upstream),
+		networks:  make(map[*routes.Route]string),
+		scanners:  make(map[destination]*secretscan.Scanner),
 	}, nil
 }
 
-// transport returns the connections that a request of the exchange may use.
-func (l *live) transport(x *exchange) *http.Transport {
+// transport is what sends the exchange's request, on connections that it may
+// use.
+func (l *live) transport(x *exchange) http.RoundTripper {
 	c := class{
 		inspect: l.role.NextHop != nil && x.route.Pipelock != "passthrough",
 		plain:   x.plain,
@@ -69,30 +70,34 @@ func (l *live) transport(x *exchange) *http.Transport {
 		// those who speak it, whose trailers and streams may need it.
 		http2: x.in.ProtoMajor == 2,
 	}
-	if len(x.route.Networks) > 0 {
-		c.networks = networksKey(x.route.Networks)
-	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.follow()
-	t, ok := l.transports[c]
+	c.networks = l.networksKey(x.route)
+	u, ok := l.upstreams[c]
 	if !ok {
-		t = l.role.newTransport(c, x.route.Networks)
+		u = l.role.newUpstream(c, x.route.Networks)
 		if l.closed {
-			t.DisableKeepAlives = true
+			u.any.DisableKeepAlives = true
+			u.retire()
 		}
-		l.transports[c] = t
+		l.upstreams[c] = u
 	}
-	return t
+	return u.pick(x)
 }
 
-func networksKey(networks []netip.Prefix) string {
-	var key strings.Builder
-	for _, network := range networks {
-		key.WriteString(network.String())
-		key.WriteByte(' ')
+// networksKey is the networks of a route as a text that can be compared; ""
+// is none. It needs the lock.
+func (l *live) networksKey(route *routes.Route) string {
+	if len(route.Networks) == 0 {
+		return ""
 	}
-	return key.String()
+	key, ok := l.networks[route]
+	if !ok {
+		key = fmt.Sprint(route.Networks)
+		l.networks[route] = key
+	}
+	return key
 }
 
 // follow drops the connections to a process that the next hop has replaced.
@@ -103,29 +108,32 @@ func (l *live) follow() {
 	}
 }
 
-// tidy does so without waiting for a request, and closes what became idle in
-// retired transports, so that the process before can end.
+// tidy does so without waiting for a request, closes what was idle for long, and
+// what became idle of the retired, so that the process before can end.
 func (l *live) tidy(now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.follow()
+	for _, u := range l.upstreams {
+		u.tidy(now)
+	}
 	for _, r := range l.retired {
-		r.transport.CloseIdleConnections()
+		r.upstream.retire()
 	}
 	l.retired = slices.DeleteFunc(l.retired, func(r retired) bool { return now.Sub(r.since) > keepRetired })
 }
 
 // drop forgets the connections; those in use end with their request.
 func (l *live) drop() {
-	for _, t := range l.transports {
-		t.CloseIdleConnections()
-		l.retired = append(l.retired, retired{t, time.Now()})
+	for _, u := range l.upstreams {
+		u.retire()
+		l.retired = append(l.retired, retired{u, time.Now()})
 	}
-	clear(l.transports)
+	clear(l.upstreams)
 }
 
 // close ends the idle connections; a request that still comes opens its own.
-// The transports it returns have to be tidied further.
+// What it returns has to be tidied further.
 func (l *live) close() []retired {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -146,41 +154,4 @@ const (
 	// keepRetired, how long.
 	tidyInterval = time.Second
 	keepRetired  = 10 * time.Minute
-	// idleUpstream is how long an unused connection to an origin is kept.
-	idleUpstream = 90 * time.Second
-	// expectWait is how long an origin may take to ask for a body that waits
-	// to be asked for.
-	expectWait = 5 * time.Second
-	// maxResponseHead bounds a response's head.
-	maxResponseHead = 1 << 20
-	copyBuffer      = 32 << 10
 )
-
-func (r *Role) newTransport(c class, networks []netip.Prefix) *http.Transport {
-	roots := r.trust.origins
-	if c.inspect {
-		roots = r.trust.inspected
-	}
-	t := &http.Transport{
-		DialContext:            r.dialer(networks),
-		TLSClientConfig:        clientTLS(roots),
-		TLSHandshakeTimeout:    handshakeTimeout,
-		MaxIdleConnsPerHost:    64,
-		MaxIdleConns:           512,
-		IdleConnTimeout:        idleUpstream,
-		ExpectContinueTimeout:  expectWait,
-		MaxResponseHeaderBytes: maxResponseHead,
-		DisableCompression:     true,
-		WriteBufferSize:        copyBuffer,
-		ReadBufferSize:         copyBuffer / 4,
-		Protocols:              new(http.Protocols),
-	}
-	t.Protocols.SetHTTP1(true)
-	t.Protocols.SetHTTP2(c.http2)
-	if c.plain && r.NextHop != nil {
-		// The next hop takes plain HTTP in absolute form, not in a tunnel.
-		t.Proxy = http.ProxyURL(nextHopURL)
-		t.DialContext = r.dialNextHop
-	}
-	return t
-}

@@ -22,7 +22,7 @@ type patientBody struct {
 	end func() error // makes a read fail that is under way
 
 	mu    sync.Mutex
-	timer *time.Timer
+	timer *time.Timer // nil = nothing was read yet
 	// waiting: a read is under way. answered: it may take any time.
 	waiting, answered, stalled bool
 	idle                       time.Duration
@@ -33,8 +33,6 @@ type patientBody struct {
 func (x *exchange) watch() {
 	b := &patientBody{ReadCloser: x.in.Body, idle: x.role.bodyIdle}
 	b.end = func() error { return http.NewResponseController(x.w).SetReadDeadline(time.Now()) }
-	b.timer = time.AfterFunc(b.idle, b.expire)
-	b.timer.Stop()
 	x.patient = b
 }
 
@@ -48,10 +46,13 @@ func (b *patientBody) wait(waiting bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.waiting = waiting
-	if waiting && !b.answered {
+	switch {
+	case !waiting || b.answered:
+		b.rest()
+	case b.timer == nil:
+		b.timer = time.AfterFunc(b.idle, b.expire)
+	default:
 		b.timer.Reset(b.idle)
-	} else {
-		b.timer.Stop()
 	}
 }
 
@@ -74,7 +75,14 @@ func (b *patientBody) done() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.answered = true
-	b.timer.Stop()
+	b.rest()
+}
+
+// rest stops the clock; it needs the lock.
+func (b *patientBody) rest() {
+	if b.timer != nil {
+		b.timer.Stop()
+	}
 }
 
 // gaveUp reports whether a read took too long.

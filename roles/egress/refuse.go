@@ -83,6 +83,15 @@ func (r *Role) record(action, decision string, detail map[string]any) error {
 	return err
 }
 
+// recordEnd writes how a request ended whose verdict is written. Nothing waits
+// for it.
+func (r *Role) recordEnd(decision string, detail map[string]any) {
+	err := r.Audit.AppendLater(audit.Record{Actor: roleName, Action: "response", Decision: decision, Detail: detail})
+	if err != nil {
+		r.Log.Error("the audit log does not take how a request ended", "error", err)
+	}
+}
+
 // unrecorded answers when a verdict cannot be kept.
 func (r *Role) unrecorded(w http.ResponseWriter, host string) {
 	answerTrouble(w, http.StatusServiceUnavailable, "unavailable", host, "the audit log takes no record, so nothing is let through")

@@ -110,15 +110,14 @@ func (x *exchange) copyBody(response *http.Response) error {
 	buffer := copyBuffers.Get().(*[]byte)
 	defer copyBuffers.Put(buffer)
 	flusher := http.NewResponseController(x.w)
-	head := &headTimer{flush: flusher.Flush}
-	timer := time.AfterFunc(headWait, head.expire)
+	var head *headTimer
+	if body, ok := response.Body.(interface{ Buffered() int }); !ok || body.Buffered() == 0 {
+		head = newHeadTimer(flusher.Flush)
+	}
 	for {
 		n, err := response.Body.Read(*buffer)
-		if timer != nil {
-			timer.Stop()
-			head.done()
-			timer = nil
-		}
+		head.done()
+		head = nil
 		if n > 0 {
 			x.got += int64(n)
 			if _, err := x.w.Write((*buffer)[:n]); err != nil {
@@ -145,9 +144,16 @@ const headWait = time.Millisecond
 
 // headTimer flushes the head of a response whose body does not come.
 type headTimer struct {
+	timer *time.Timer
 	mu    sync.Mutex
 	flush func() error
 	over  bool
+}
+
+func newHeadTimer(flush func() error) *headTimer {
+	h := &headTimer{flush: flush}
+	h.timer = time.AfterFunc(headWait, h.expire)
+	return h
 }
 
 func (h *headTimer) expire() {
@@ -160,6 +166,10 @@ func (h *headTimer) expire() {
 
 // done says that the body came; after it no flush is under way.
 func (h *headTimer) done() {
+	if h == nil {
+		return
+	}
+	h.timer.Stop()
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.over = true

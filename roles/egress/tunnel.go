@@ -33,10 +33,13 @@ type tunnelConn struct {
 	tunnel *tunnel
 }
 
+// CloseWrite tells the agent that no more comes.
+func (c *tunnelConn) CloseWrite() error { return c.Conn.(*tls.Conn).CloseWrite() }
+
 // tlsRecord is the first byte of a TLS handshake.
 const tlsRecord = 0x16
 
-// serve ends the agent's TLS and hands the connection to the inner server.
+// serve ends the agent's TLS and hands the connection to an inner server.
 func (t *tunnel) serve(h *hijacked) {
 	t.conn = h.Conn
 	t.role.active.add(t)
@@ -128,12 +131,16 @@ func (l *leaves) tlsConfig() *tls.Config {
 	}
 }
 
-// handOver gives the connection to the inner server.
+// handOver gives the connection to the inner server of its protocol.
 func (t *tunnel) handOver(conn net.Conn) error {
+	to := t.role.inner2
+	if t.wire != nil {
+		to = t.role.inner1
+	}
 	wait := time.NewTimer(handshakeTimeout)
 	defer wait.Stop()
 	select {
-	case t.role.inner <- conn:
+	case to <- conn:
 		return nil
 	case <-wait.C:
 		return errors.New("egress is not running")
