@@ -24,7 +24,7 @@ type lab struct {
 	dir    string
 	origin string // URL of the origin
 	port   string
-	ways   []way // direct, egress, mitmdump
+	ways   []way // direct, bare, egress, mitmdump
 	bundle *exec.Cmd
 	stop   []func()
 }
@@ -46,6 +46,10 @@ func newLab(ctx context.Context, dir string) (_ *lab, err error) {
 	if err != nil {
 		return nil, err
 	}
+	bare, err := l.startBare(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("bare: %w", err)
+	}
 	egress, err := l.startEgress(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("egress: %w", err)
@@ -54,7 +58,7 @@ func newLab(ctx context.Context, dir string) (_ *lab, err error) {
 	if err != nil {
 		return nil, fmt.Errorf("mitmdump: %w", err)
 	}
-	l.ways = []way{{"direct", nil, originRoots}, egress, mitm}
+	l.ways = []way{{"direct", nil, originRoots}, bare, egress, mitm}
 	return l, nil
 }
 

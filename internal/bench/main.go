@@ -1,5 +1,5 @@
-// Command bench measures the bundle: egress against a direct connection and
-// against mitmdump, start times, memory and size, git through the gate against
+// Command bench measures the bundle: egress against a direct connection, against
+// a proxy that does nothing and against mitmdump, start times, memory and size, git through the gate against
 // git directly, scanning against gitleaks, and bottles on a Docker engine. All in
 // one run on one machine, in tables. Arguments choose among egress, git, scan and
 // docker.
@@ -15,14 +15,19 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"text/tabwriter"
 	"time"
 )
 
 func main() {
-	if len(os.Args) == 2 && os.Args[1] == "origin" {
-		serveOrigin()
-		return
+	if len(os.Args) == 2 {
+		switch os.Args[1] {
+		case "origin":
+			serveOrigin()
+		case "bare":
+			serveBare()
+		}
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()
@@ -70,17 +75,16 @@ func benchEgress(ctx context.Context, out io.Writer, dir string) error {
 	defer lab.close()
 
 	fmt.Fprintln(out, "egress: decisions, scanning and audit on; TLS on both sides; origin, proxy and load share this machine")
+	fmt.Fprintln(out, "bare: a proxy in Go that ends TLS and begins it anew, and does nothing else")
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintln(table, "\tdirect\tegress\tmitmdump\tegress/direct\tegress/mitmdump\t")
+	fmt.Fprintln(table, "\tdirect\tbare\tegress\tmitmdump\tbare/direct\tegress/direct\tegress/mitmdump\t")
 	for _, m := range measurements {
-		values := make([]float64, len(lab.ways))
-		for i, w := range lab.ways {
-			if values[i], err = m.measure(ctx, w, lab.origin); err != nil {
-				return fmt.Errorf("%s, %s: %w", m.name, w.name, err)
-			}
+		v, err := lab.measure(ctx, m)
+		if err != nil {
+			return err
 		}
-		fmt.Fprintf(table, "%s\t"+m.format+"\t"+m.format+"\t"+m.format+"\t%.2f\t%.1f\t\n", m.name,
-			values[0], values[1], values[2], values[1]/values[0], values[1]/values[2])
+		row := "%s\t" + strings.Repeat(m.format+"\t", len(v)) + "%.2f\t%.2f\t%.1f\t\n"
+		fmt.Fprintf(table, row, m.name, v[0], v[1], v[2], v[3], v[1]/v[0], v[2]/v[0], v[2]/v[3])
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -46,12 +46,15 @@ func serveOrigin() {
 		fatal(err)
 	}
 	fmt.Println(listener.Addr().(*net.TCPAddr).Port)
-	go func() { // ends with the process that started it
-		io.Copy(io.Discard, os.Stdin)
-		os.Exit(0)
-	}()
+	go endWithParent()
 	server := &http.Server{Handler: mux, TLSConfig: &tls.Config{Certificates: []tls.Certificate{certificate}}}
 	fatal(server.ServeTLS(listener, "", ""))
+}
+
+// endWithParent ends this process with the one that started it.
+func endWithParent() {
+	io.Copy(io.Discard, os.Stdin)
+	os.Exit(0)
 }
 
 func fatal(err error) {
