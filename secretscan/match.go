@@ -57,6 +57,7 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 	for _, number := range used {
 		s := &w.spots[number]
 		if !w.over {
+			slices.Sort(s.at)
 			m := matcher{rule: rs.list[number], rules: rs, text: text, final: final, tell: tell, budget: checks*len(text) + checksMore}
 			hold = min(hold, m.walk(s, final))
 		}

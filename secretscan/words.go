@@ -2,60 +2,57 @@ package secretscan
 
 import (
 	"encoding/binary"
-	"math/bits"
 	"slices"
+	"strings"
 )
 
 const (
-	// minWord is the length of the shortest word, and of the beginnings that
-	// are looked up.
+	// minWord is the length of the shortest word, and of the core by which a
+	// word is searched for.
 	minWord = 3
-	// wordBits is the width of the hash of a word's beginning, filterBits that
-	// of the first look at it, whose table must fit the fastest cache.
-	wordBits, filterBits = 14, 15
-	// fourBits is the width of the hash of four bytes.
-	fourBits = 17
-	// lowerCase makes letters of four bytes lower case; other characters may
+	// coreBits is the width of the hash of a core. The table of the first look
+	// must fit the fastest cache.
+	coreBits = 15
+	// lowerCase makes letters of eight bytes lower case; other characters may
 	// collide, which costs a comparison.
-	lowerCase = 0x20202020
-	// threeBytes masks a word's beginning.
-	threeBytes = 0xffffff
+	lowerCase = 0x2020202020202020
 )
 
-// words finds where words begin in a text, letters in either case.
+// words finds where words begin in a text, letters in either case. A word is
+// recognised by its core, those three bytes of it that are the rarest in other
+// text, and compared only where these stand.
 type words struct {
-	filter [1 << filterBits]uint8 // by shorter hash: whether a word may begin so
-	begins [1 << wordBits]uint16  // by hash: the list of words that may begin so, 0 for none
-	lists  [][]wordNumber
-	fourth [1 << fourBits / 64]uint64 // by hash of four bytes: whether they may begin a word
-	heads  map[string]bool            // beginnings of words, for the end of a text
-	length int                        // of the longest word
+	maybe  [1 << coreBits]uint8  // by hash: whether three bytes may be a core
+	slots  [1 << coreBits]uint16 // by hash: the list of the words with that core, 0 for none
+	lists  [][]coredWord
+	heads  map[string]bool // beginnings of words, for the end of a text
+	length int             // of the longest word
 }
 
-type wordNumber struct {
+// coredWord is a word and where its core stands in it.
+type coredWord struct {
 	word   string
 	number int
+	core   int
+	// head is the beginning of the word as a number, of the bytes in mask.
+	head, mask uint64
 }
 
 // newWords numbers the words by their place in the list; all are lower case
 // and have three bytes or more.
 func newWords(list []string) *words {
-	w := &words{lists: make([][]wordNumber, 1), heads: make(map[string]bool)}
+	w := &words{lists: make([][]coredWord, 1), heads: make(map[string]bool)}
 	for number, word := range list {
-		three := (uint32(word[0]) | uint32(word[1])<<8 | uint32(word[2])<<16) | lowerCase&threeBytes
-		w.filter[filterHash(uint64(three))] = 1
-		slot := &w.begins[wordHash(three)]
+		core := coreOf(word)
+		hash := coreHash(firstEight(word[core:]))
+		w.maybe[hash] = 1
+		slot := &w.slots[hash]
 		if *slot == 0 {
 			*slot = uint16(len(w.lists))
 			w.lists = append(w.lists, nil)
 		}
-		w.lists[*slot] = append(w.lists[*slot], wordNumber{word, number})
-		for c := range 256 {
-			if len(word) == minWord || byte(c) == word[minWord] {
-				at := fourHash(three | (uint32(c)<<24 | lowerCase&^threeBytes))
-				w.fourth[at/64] |= 1 << (at % 64)
-			}
-		}
+		mask := ^uint64(0) >> (8 * max(0, 8-len(word)))
+		w.lists[*slot] = append(w.lists[*slot], coredWord{word, number, core, firstEight(word) & mask, mask})
 		for n := minTail; n < len(word); n++ {
 			w.heads[word[:n]] = true
 		}
@@ -64,43 +61,86 @@ func newWords(list []string) *words {
 	return w
 }
 
-// multiplier spreads what is hashed over the upper bits.
-const multiplier = 2654435761
-
-func fourHash(bytes uint32) uint32 { return bytes * multiplier >> (32 - fourBits) }
-
-// maybe tells whether four bytes may begin a word; of a word of three, with any
-// byte after it.
-func (w *words) maybe(four uint32) bool {
-	at := fourHash(four)
-	return w.fourth[at/64]>>(at%64)&1 != 0
+func firstEight(word string) uint64 {
+	var eight [8]byte
+	copy(eight[:], word)
+	return binary.LittleEndian.Uint64(eight[:]) | lowerCase
 }
 
-func wordHash(bytes uint32) uint32 { return bytes * multiplier >> (32 - wordBits) }
-
-// filterHash is the hash of the first three bytes for the filter.
-func filterHash(eight uint64) uint32 {
-	return (uint32(eight) << 8) * multiplier >> (32 - filterBits)
+// eightAt is the eight bytes of text from at on. It is written so that the
+// compiler checks no bounds in a loop that has checked them.
+func eightAt(text []byte, at int) uint64 {
+	return binary.LittleEndian.Uint64(text[at : at+8 : at+8])
 }
 
-// find calls found for every word, in order.
-func (w *words) find(text []byte, found func(begin, number int)) {
-	i := 0
-	for ; i+8 <= len(text); i += 5 {
-		eight := binary.LittleEndian.Uint64(text[i:]) | lowerCase | lowerCase<<32
-		places := w.filter[filterHash(eight)] | w.filter[filterHash(eight>>8)]<<1 | w.filter[filterHash(eight>>16)]<<2 |
-			w.filter[filterHash(eight>>24)]<<3 | w.filter[filterHash(eight>>32)]<<4
-		for ; places != 0; places &= places - 1 {
-			at := bits.TrailingZeros8(places)
-			four := uint32(eight >> (8 * at))
-			if w.maybe(four) {
-				w.check(text, i+at, w.begins[wordHash(four&threeBytes)], found)
+// frequent are the characters that are frequent in text, the most frequent ones
+// first.
+const frequent = " etaoinsrhldcumfpgwybvk"
+
+// coreOf is where the three bytes of a word begin that are the rarest.
+func coreOf(word string) int {
+	best, least := 0, 1.0
+	for at := range len(word) - minWord + 1 {
+		share := 1.0
+		for _, c := range []byte(word[at : at+minWord]) {
+			rank := strings.IndexByte(frequent, c)
+			if rank < 0 {
+				rank = 2 * len(frequent)
 			}
+			share /= float64(rank + 3)
+		}
+		if share < least {
+			best, least = at, share
 		}
 	}
-	for ; i+minWord <= len(text); i++ {
-		three := (uint32(text[i]) | uint32(text[i+1])<<8 | uint32(text[i+2])<<16) | lowerCase&threeBytes
-		w.check(text, i, w.begins[wordHash(three)], found)
+	return best
+}
+
+// coreMultiplier spreads three bytes over the upper bits. It is one with which
+// no word of English or of programs falls together with a core.
+const coreMultiplier = 4191648199
+
+// coreHash is the hash of the first three of eight bytes.
+func coreHash(eight uint64) uint32 {
+	return uint32(eight) * (coreMultiplier << 8 & 0xffffffff) >> (32 - coreBits)
+}
+
+// find calls found for every word, in order of their cores.
+func (w *words) find(text []byte, found func(begin, number int)) {
+	const places = 8 - minWord + 1 // in eight bytes
+	at := 0
+	for ; at+8 <= len(text); at += places {
+		eight := eightAt(text, at) | lowerCase
+		if w.maybe[coreHash(eight)]|w.maybe[coreHash(eight>>8)]|w.maybe[coreHash(eight>>16)]|
+			w.maybe[coreHash(eight>>24)]|w.maybe[coreHash(eight>>32)]|w.maybe[coreHash(eight>>40)] == 0 {
+			continue
+		}
+		for place := range places {
+			w.check(text, at+place, eight>>(8*place), found)
+		}
+	}
+	for ; at+minWord <= len(text); at++ {
+		three := uint64(text[at]) | uint64(text[at+1])<<8 | uint64(text[at+2])<<16
+		w.check(text, at, three|lowerCase, found)
+	}
+}
+
+// check calls found for the words whose core stands in text at a place.
+func (w *words) check(text []byte, at int, core uint64, found func(begin, number int)) {
+	hash := coreHash(core)
+	if w.maybe[hash] == 0 {
+		return
+	}
+	list := w.lists[w.slots[hash]]
+	for i := range list {
+		candidate := &list[i]
+		begin := at - candidate.core
+		if begin < 0 || begin+8 <= len(text) && (eightAt(text, begin)|lowerCase)&candidate.mask != candidate.head {
+			continue
+		}
+		if equalFold(text[begin:], candidate.word) {
+			found(begin, candidate.number)
+		}
 	}
 }
 
@@ -121,14 +161,6 @@ func (w *words) within(text []byte) bool {
 	found := w.tail(text) < len(text)
 	w.find(text, func(int, int) { found = true })
 	return found
-}
-
-func (w *words) check(text []byte, at int, slot uint16, found func(begin, number int)) {
-	for _, candidate := range w.lists[slot] {
-		if equalFold(text[at:], candidate.word) {
-			found(at, candidate.number)
-		}
-	}
 }
 
 // equalFold tells whether text begins with word, which is in lower case.
