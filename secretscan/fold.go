@@ -1,8 +1,9 @@
 package secretscan
 
 import (
-	"bytes"
+	"encoding/binary"
 	"strings"
+	"sync"
 )
 
 // scanFolded reports known values whose letters and digits stand in text in
@@ -54,45 +55,81 @@ var fold = func() (table [256]byte) {
 	return table
 }()
 
-// folds is fold with how many bytes are kept above it.
-var folds = func() (table [256]uint16) {
-	for c, f := range fold {
-		if table[c] = uint16(f); f != 0 {
-			table[c] |= 1 << 8
+// pairs has for every two bytes, the first in the lower half of the index, the
+// letters and digits that they fold to. Above these stands how many there are,
+// and above that whether the second byte is a backslash, which may make a
+// separator of the next.
+var pairs = sync.OnceValue(func() *[1 << 16]uint32 {
+	var table [1 << 16]uint32
+	for i := range table {
+		both := [2]byte{byte(i), byte(i >> 8)}
+		var folded [2]byte
+		n := 0
+		for at := range both {
+			n = foldByte(folded[:], n, both[:], at)
+		}
+		table[i] = uint32(folded[0]) | uint32(folded[1])<<8 | uint32(n)<<pairCount
+		if both[1] == '\\' {
+			table[i] |= pairOpen
 		}
 	}
-	return table
-}()
+	return &table
+})
+
+const (
+	pairCount = 16
+	pairOpen  = 1 << 24
+)
 
 // appendFolded is the letters and digits of text in lower case, in the memory
 // of buf. The letters of \n, \r and \t separate, as what they stand for does.
 func appendFolded(buf, text []byte) []byte {
-	if need := len(text); cap(buf) < need {
+	if need := len(text) + 1; cap(buf) < need { // a pair is written whole
 		buf = make([]byte, need)
 	}
-	folded, n := buf[:len(text)], 0
-	for len(text) > 0 {
-		end := bytes.IndexByte(text, '\\')
-		if end < 0 {
-			end = len(text)
+	folded, n, at := buf[:len(text)+1], 0, 0
+	if len(text) >= 8 {
+		for table := pairs(); at+8 <= len(text); {
+			eight := eightAt(text, at)
+			p0, p1, p2, p3 := table[uint16(eight)], table[uint16(eight>>16)], table[uint16(eight>>32)], table[uint16(eight>>48)]
+			if (p0|p1|p2|p3)&pairOpen != 0 {
+				for end := at + 8; at < len(text) && (at < end || text[at-1] == '\\'); at++ {
+					n = foldByte(folded, n, text, at)
+				}
+				continue
+			}
+			n = putPair(folded, n, p0)
+			n = putPair(folded, n, p1)
+			n = putPair(folded, n, p2)
+			n = putPair(folded, n, p3)
+			at += 8
 		}
-		for _, c := range text[:end] {
-			f := folds[c]
-			folded[n] = byte(f)
-			n += int(f >> 8)
-		}
-		if separates(text, end+1) {
-			end++
-		}
-		text = text[min(len(text), end+1):]
+	}
+	for ; at < len(text); at++ {
+		n = foldByte(folded, n, text, at)
 	}
 	return folded[:n]
+}
+
+// putPair writes what a pair folds to at n and returns where it ends.
+func putPair(folded []byte, n int, pair uint32) int {
+	binary.LittleEndian.PutUint16(folded[n:n+2:n+2], uint16(pair))
+	return n + int(pair>>pairCount)
+}
+
+// foldByte is putPair for the byte of text at a place.
+func foldByte(folded []byte, n int, text []byte, at int) int {
+	if c := fold[text[at]]; c != 0 && !separates(text, at) {
+		folded[n] = c
+		n++
+	}
+	return n
 }
 
 // separates tells whether the letter at a place, after a backslash, is no
 // letter of a value.
 func separates(text []byte, at int) bool {
-	return at < len(text) && (text[at] == 'n' || text[at] == 'r' || text[at] == 't')
+	return at > 0 && text[at-1] == '\\' && (text[at] == 'n' || text[at] == 'r' || text[at] == 't')
 }
 
 func foldString(s string) string { return string(appendFolded(nil, view(s))) }
@@ -100,12 +137,8 @@ func foldString(s string) string { return string(appendFolded(nil, view(s))) }
 // unfold tells where the letters and digits number begin to end-1 stand.
 func unfold(text []byte, begin, end int) (from, to int) {
 	n := 0
-	for i := 0; i < len(text); i++ {
-		if text[i] == '\\' && separates(text, i+1) {
-			i++
-			continue
-		}
-		if fold[text[i]] == 0 {
+	for i := range text {
+		if fold[text[i]] == 0 || separates(text, i) {
 			continue
 		}
 		if n == begin {
