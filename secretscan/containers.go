@@ -151,6 +151,9 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	// A magic may have begun in what stood before.
 	first := max(0, fresh-maxMagic+1)
 	text, start := buf[first:], offset+int64(first)
+	if len(text) < shortBody && !holdsContainer(text, start) && (start > 0 || printable(text[:min(len(text), rawSample)])) {
+		return found, hold
+	}
 	for i := range openers {
 		o := &openers[i]
 		for at := 0; at < len(text) && found == nil; at++ {

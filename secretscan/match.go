@@ -36,12 +36,12 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 	if w.spots == nil {
 		w.spots = make([]spots, len(rs.list))
 	}
-	var used []int
+	w.used = w.used[:0]
 	rs.words.find(text, func(begin, number int) {
 		for _, use := range rs.uses[number] {
 			s := &w.spots[use.rule]
 			if len(s.at) == 0 && !s.anywhere {
-				used = append(used, use.rule)
+				w.used = append(w.used, use.rule)
 			}
 			if use.anywhere {
 				s.anywhere = true
@@ -54,7 +54,7 @@ func (w *sweep) match(text []byte, final bool, tell func(hit) bool) (hold int) {
 	if !final {
 		hold = rs.words.tail(text)
 	}
-	for _, number := range used {
+	for _, number := range w.used {
 		s := &w.spots[number]
 		if !w.over {
 			slices.Sort(s.at)

@@ -26,6 +26,8 @@ const (
 // opener begins to unpack one kind of container at its first byte.
 type opener struct {
 	magic string
+	// rare is the place in magic of the byte that other text has least of.
+	rare int
 	// first: the magic is too short to be looked for in the middle of data.
 	first bool
 	// heavy: unpacking takes megabytes.
@@ -59,19 +61,19 @@ func release(r io.Reader) {
 // openers has an entry for every magic that is looked for.
 var openers = []opener{
 	{magic: "\x1f\x8b\x08", open: openGzip},
-	{magic: "PK\x03\x04", open: openZipEntry},
-	{magic: "BZh", heavy: true, open: openBzip2},
+	{magic: "PK\x03\x04", rare: 2, open: openZipEntry},
+	{magic: "BZh", rare: 1, heavy: true, open: openBzip2},
 	{magic: "H4sI", open: from64(openGzip)},
 	{magic: "UEsD", open: from64(openZipEntry)},
 	{magic: "%1F%8B%08", open: fromPercent(openGzip)},
 	{magic: "%1f%8b%08", open: fromPercent(openGzip)},
-	{magic: "PK%03%04", open: fromPercent(openZipEntry)},
-	{magic: "x%9C", open: fromPercent(openZlib)},
-	{magic: "x%9c", open: fromPercent(openZlib)},
+	{magic: "PK%03%04", rare: 1, open: fromPercent(openZipEntry)},
+	{magic: "x%9C", rare: 1, open: fromPercent(openZlib)},
+	{magic: "x%9c", rare: 1, open: fromPercent(openZlib)},
 	{magic: "\x78\x01", first: true, open: openZlib},
 	{magic: "\x78\x5e", first: true, open: openZlib},
-	{magic: "\x78\x9c", open: openZlib},
-	{magic: "\x78\xda", open: openZlib},
+	{magic: "\x78\x9c", rare: 1, open: openZlib},
+	{magic: "\x78\xda", rare: 1, open: openZlib},
 	{magic: "", first: true, open: openDeflate},
 }
 
@@ -80,13 +82,36 @@ var openers = []opener{
 func (o *opener) next(text []byte, offset int64) int {
 	switch {
 	case !o.first:
-		return bytes.Index(text, []byte(o.magic))
+		return o.search(text)
 	case offset > 0 || !bytes.HasPrefix(text, []byte(o.magic)):
 		return -1
 	case o.magic == "" && printable(text[:min(len(text), rawSample)]):
 		return -1
 	}
 	return 0
+}
+
+// search is where the magic first stands in text, or -1. It looks for the rare
+// byte, as long as that is one.
+func (o *opener) search(text []byte) int {
+	for at, tries := o.rare, 0; at < len(text); tries++ {
+		i := bytes.IndexByte(text[at:], o.magic[o.rare])
+		if i < 0 {
+			return -1
+		}
+		begin := at + i - o.rare
+		if bytes.HasPrefix(text[begin:], []byte(o.magic)) {
+			return begin
+		}
+		if at += i + 1; tries > 8+at/16 {
+			begin = at - o.rare
+			if i = bytes.Index(text[begin:], []byte(o.magic)); i >= 0 {
+				i += begin
+			}
+			return i
+		}
+	}
+	return -1
 }
 
 // printable tells whether nearly all bytes are those of text.
@@ -261,10 +286,37 @@ func (r *reader64) ReadByte() (byte, error) {
 // Read implements io.Reader.
 func (r *reader64) Read(p []byte) (int, error) { return readBytes(r, p) }
 
-// holdsContainer tells whether a container with a magic may begin in body.
-func holdsContainer(body []byte) bool {
-	return slices.ContainsFunc(openers, func(o opener) bool { return o.magic != "" && o.next(body, 0) >= 0 })
+// holdsContainer tells whether a container with a magic may begin in body,
+// which stands at an offset in its stream.
+func holdsContainer(body []byte, offset int64) bool {
+	if len(body) >= shortBody {
+		return slices.ContainsFunc(openers, func(o opener) bool { return o.magic != "" && o.next(body, offset) >= 0 })
+	}
+	for at, c := range body {
+		if !beginsMagic[c] {
+			continue
+		}
+		for i := range openers {
+			if o := &openers[i]; o.magic != "" && bytes.HasPrefix(body[at:], []byte(o.magic)) && (!o.first || offset+int64(at) == 0) {
+				return true
+			}
+		}
+	}
+	return false
 }
+
+// shortBody is the length up to which one look at every byte is faster than a
+// search for every magic.
+const shortBody = 128
+
+var beginsMagic = func() (table [256]bool) {
+	for _, o := range openers {
+		if o.magic != "" {
+			table[o.magic[0]] = true
+		}
+	}
+	return table
+}()
 
 // marks64 are the characters that base64 gives for the magics.
 var marks64 = []string{"H4sI", "UEsD", "Qlpo", "eJ", "eNo", "eAE", "eF"}
@@ -295,7 +347,7 @@ const wholeMarks = 3
 
 // unpack scans the containers in what a run gives up to its character end.
 func (w *sweep) unpack(body []byte, r *run, end, depth int, tell func(hit) bool) {
-	if w.over || !holdsContainer(body) {
+	if w.over || !holdsContainer(body, 0) {
 		return
 	}
 	var inside unpackers

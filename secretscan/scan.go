@@ -1,5 +1,10 @@
 package secretscan
 
+import (
+	"bytes"
+	"sync"
+)
+
 // maxDepth is how many encodings around a secret are taken off, beside the one
 // in which known values are found as they stand.
 const maxDepth = 2
@@ -20,9 +25,48 @@ type sweep struct {
 	// redact reports long fragments of known values instead of adding
 	// fragments up.
 	redact bool
+	// found is the finding that take made of a hit in text.
+	found *Finding
+	place string
+	text  []byte
+
 	tables [maxDepth + 1]scratch
 	folded []byte
 	spots  []spots // by rule; empty between calls of match
+	used   []int   // rules that have spots
+	// bound are methods as values, which are made once.
+	bound struct{ tell, take func(hit) bool }
+}
+
+var sweeps = sync.Pool{New: func() any {
+	w := new(sweep)
+	w.bound.tell, w.bound.take = w.tell, w.take
+	return w
+}}
+
+// release gives a sweep back with the memory it works in and nothing else.
+func (w *sweep) release() {
+	w.scanner, w.report, w.over, w.redact = nil, nil, false, false
+	w.found, w.place, w.text = nil, "", nil
+	sweeps.Put(w)
+}
+
+// tell reports a hit until one ends the sweep.
+func (w *sweep) tell(h hit) bool {
+	if !w.over && !w.report(h) {
+		w.over = true
+	}
+	return !w.over
+}
+
+// take keeps the first hit that is not cleared.
+func (w *sweep) take(h hit) bool {
+	w.found = w.scanner.finding(w.place, h)
+	if w.found != nil {
+		w.found.Offset = int64(h.begin)
+		w.found.Line = 1 + bytes.Count(w.text[:h.begin], []byte("\n"))
+	}
+	return w.found == nil
 }
 
 // scratch is the memory for what is decoded at one depth.
@@ -31,13 +75,6 @@ type scratch struct {
 	run   run
 	lines []byte // the characters of a run of several lines
 	steps []step
-}
-
-func (w *sweep) tell(h hit) bool {
-	if !w.over && !w.report(h) {
-		w.over = true
-	}
-	return !w.over
 }
 
 // scan looks for secrets in text. final says that nothing follows. It returns

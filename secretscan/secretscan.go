@@ -21,7 +21,6 @@
 package secretscan
 
 import (
-	"bytes"
 	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
@@ -29,7 +28,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"unsafe"
 )
 
@@ -124,17 +122,13 @@ func (s *Scanner) finding(place string, h hit) *Finding {
 	return f
 }
 
-var sweeps = sync.Pool{New: func() any { return new(sweep) }}
-
 // collect scans text with everything that can be decoded from it and reports
 // every hit. See sweep for the parameters and the result.
 func (s *Scanner) collect(text []byte, final, redact bool, report func(hit) bool) (hold int) {
 	w := sweeps.Get().(*sweep)
-	defer sweeps.Put(w)
-	w.scanner, w.report, w.over, w.redact = s, report, false, redact
-	hold = w.scan(text, final, 0, w.tell)
-	w.scanner, w.report = nil, nil
-	return hold
+	defer w.release()
+	w.scanner, w.report, w.redact = s, report, redact
+	return w.scan(text, final, 0, w.bound.tell)
 }
 
 // Text scans a short text held in memory; nil means clean.
@@ -150,20 +144,23 @@ func (s *Scanner) Bytes(place string, text []byte) *Finding {
 	if s == nil {
 		return nil
 	}
-	var found *Finding
-	s.collect(text, true, false, func(h hit) bool {
-		if found = s.finding(place, h); found != nil {
-			found.Offset = int64(h.begin)
-			found.Line = 1 + bytes.Count(text[:h.begin], []byte("\n"))
-		}
-		return found == nil
-	})
-	if found == nil {
-		var inside unpackers
-		found, _ = inside.push(s, place, text, 0, 0, true, 0)
-		inside.stop()
+	if found := s.first(place, text); found != nil {
+		return found
 	}
+	var inside unpackers
+	found, _ := inside.push(s, place, text, 0, 0, true, 0)
+	inside.stop()
 	return found
+}
+
+// first is what is found first in text without unpacking it. It allocates
+// nothing where nothing is found.
+func (s *Scanner) first(place string, text []byte) *Finding {
+	w := sweeps.Get().(*sweep)
+	defer w.release()
+	w.scanner, w.place, w.text, w.report = s, place, text, w.bound.take
+	w.scan(text, true, 0, w.bound.tell)
+	return w.found
 }
 
 const redacted = "[redacted]"
