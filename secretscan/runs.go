@@ -1,10 +1,6 @@
 package secretscan
 
-import (
-	"bytes"
-	"encoding/binary"
-	"math/bits"
-)
+import "bytes"
 
 const (
 	// minRun is the shortest run of characters that is decoded.
@@ -16,8 +12,6 @@ const (
 	// of a longer one only keepRun is seen again.
 	maxRun  = 16 << 10
 	keepRun = 8 << 10
-	// minLine is the least length of a line that may continue on the next.
-	minLine = 8
 	// lead is how much text before a run is put before what is decoded, so
 	// that rules see the name a value is assigned to.
 	lead = 64
@@ -26,63 +20,37 @@ const (
 // runs decodes runs of base64, base32 and hexadecimal characters in text.
 func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = len(text)
+	long, lines := -1, -1 // where the next run in one line and the next short lines begin
 	for at := 0; at+minRun <= len(text) && !w.over; {
-		// The last character that is none of the alphabet in the next minRun
-		// bytes decides how far to go on; one that is seen at once to be none
-		// is as good.
-		i := at + lastStranger(text[at:at+minRun])
-		if i < at {
-			i = at + minRun - 1
-			for i >= at && base64Value[text[i]] != 0xff {
-				i--
-			}
+		if long < at {
+			long = longRun(text, at)
 		}
-		end := i
-		switch {
-		case i < at:
-			end = runEnd(text, at)
-		case i-at >= minLine && (text[i] == '\n' || text[i] == '\r'):
-			end = runEnd(text, at) // lines shorter than a run
+		if lines < at {
+			lines = shortLines(text, at)
 		}
-		if end-at < minRun {
-			at = i + 1
+		begin := min(long, lines)
+		if begin == len(text) {
+			break
+		}
+		end, next := runEnd(text, begin)
+		if at = next; end-begin < minRun {
 			continue
 		}
 		open := end == len(text) && !final
 		if open {
-			held := at
-			if end-at > maxRun {
+			held := begin
+			if end-begin > maxRun {
 				held = end - keepRun
-				held -= (held - at) % 4
+				held -= (held - begin) % 4
 			}
 			hold = min(hold, held)
 		}
-		w.run(text, at, end, open, depth, tell)
-		at = end
+		w.run(text, begin, end, open, depth, tell)
 	}
 	if !final && hold == len(text) {
 		hold = w.shortRun(text)
 	}
 	return hold
-}
-
-// eachByte times a byte is eight of them.
-const eachByte = 0x0101010101010101
-
-// lastStranger is the place of the last of minRun bytes that is below '+' or
-// above 'z', and so in no alphabet; -1 if there is none. Most texts have one in
-// that many bytes, a blank or a sign.
-func lastStranger(text []byte) int {
-	for at := minRun - 8; at >= 0; at -= 8 {
-		eight := binary.LittleEndian.Uint64(text[at:])
-		seven := eight &^ highBits
-		// The high bit of each sum is that of a byte from '+' on, and from '{' on.
-		strange := (^(seven + (0x80-'+')*eachByte) | (seven + (0x80-'{')*eachByte) | eight) & highBits
-		if strange != 0 {
-			return at + bits.Len64(strange)/8 - 1
-		}
-	}
-	return -1
 }
 
 // shortRun is where a run too short to be decoded ends the text, if what it
@@ -102,43 +70,6 @@ func (w *sweep) shortRun(text []byte) int {
 			if body := c.decode(buf[:0], run[offset:]); len(body) >= minTail && rs.words.within(body) {
 				return begin
 			}
-		}
-	}
-	return len(text)
-}
-
-// runEnd is the end of the run that begins at begin, over the line breaks that
-// encoders put into long ones: all lines but the last have the same length.
-func runEnd(text []byte, begin int) int {
-	width := 0
-	for line, i := begin, begin; ; i++ {
-		if i < len(text) && base64Value[text[i]] != 0xff {
-			continue
-		}
-		next := i
-		if next < len(text) && text[next] == '\r' {
-			next++
-		}
-		if i-line < minLine || width != 0 && i-line != width || next >= len(text) || text[next] != '\n' {
-			return i
-		}
-		least := minTail
-		if width == i-line || i-line >= 4*minLine {
-			least = 1
-		}
-		width = i - line
-		if wordLength(text[next+1:min(len(text), next+1+least)]) < least {
-			return i
-		}
-		i, line = next, next+1
-	}
-}
-
-// wordLength is how many characters of base64 text begins with.
-func wordLength(text []byte) int {
-	for n, c := range text {
-		if base64Value[c] == 0xff {
-			return n
 		}
 	}
 	return len(text)
