@@ -98,10 +98,10 @@ func shortLines(text []byte, at int) int {
 
 // runEnd is the end of the run that begins at begin, over the line breaks that
 // encoders put into long ones: all lines but the last have the same length. next
-// is where further runs may begin: at the second of two lines, if that is not as
-// long as the first, which may have been something else.
+// is where further runs may begin: at the second line, if that is not as long as
+// the first, which may have been something else, and may go on in a third.
 func runEnd(text []byte, begin int) (end, next int) {
-	width, second := 0, 0
+	width, second := 0, -1
 	for line, i := begin, begin; ; i++ {
 		if i < len(text) && base64Value[text[i]] != 0xff {
 			continue
@@ -110,10 +110,12 @@ func runEnd(text []byte, begin int) (end, next int) {
 		if after < len(text) && text[after] == '\r' {
 			after++
 		}
-		if i-line < minLine || width != 0 && i-line != width || after >= len(text) || text[after] != '\n' {
-			if second > 0 && line == second && i-line != width {
-				return i, second
-			}
+		switch {
+		case i-line < minLine || after >= len(text) || text[after] != '\n':
+			return i, i
+		case line == second && i-line != width:
+			return i, second
+		case width != 0 && i-line != width:
 			return i, i
 		}
 		least := minTail

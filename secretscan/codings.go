@@ -39,15 +39,8 @@ var (
 func (c coding) decode(out, characters []byte) []byte {
 	acc, have := uint32(0), 0
 	for i := 0; i < len(characters); i++ {
-		if c.bits == 6 && have == 0 {
-			for ; i+4 <= len(characters); i += 4 {
-				v0, v1 := c.values[characters[i]], c.values[characters[i+1]]
-				v2, v3 := c.values[characters[i+2]], c.values[characters[i+3]]
-				if (v0|v1|v2|v3)&0x80 != 0 {
-					break
-				}
-				out = append(out, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
-			}
+		if have == 0 {
+			out, i = c.groups(out, characters, i)
 			if i == len(characters) {
 				break
 			}
@@ -63,6 +56,31 @@ func (c coding) decode(out, characters []byte) []byte {
 		}
 	}
 	return out
+}
+
+// groups is decode for the characters from i on that give whole bytes together.
+// It returns where it stopped, at the end or at a stranger.
+func (c coding) groups(out, characters []byte, i int) ([]byte, int) {
+	switch values := c.values; c.bits {
+	case 4:
+		for ; i+2 <= len(characters); i += 2 {
+			v0, v1 := values[characters[i]], values[characters[i+1]]
+			if (v0|v1)&0x80 != 0 {
+				break
+			}
+			out = append(out, v0<<4|v1)
+		}
+	case 6:
+		for ; i+4 <= len(characters); i += 4 {
+			v0, v1 := values[characters[i]], values[characters[i+1]]
+			v2, v3 := values[characters[i+2]], values[characters[i+3]]
+			if (v0|v1|v2|v3)&0x80 != 0 {
+				break
+			}
+			out = append(out, v0<<2|v1>>4, v1<<4|v2>>2, v2<<6|v3)
+		}
+	}
+	return out, i
 }
 
 // runKind tells what a run can be.

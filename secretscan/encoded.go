@@ -1,9 +1,6 @@
 package secretscan
 
-import (
-	"encoding/binary"
-	"math/bits"
-)
+import "math/bits"
 
 const (
 	// minText is the length of the shortest text that is looked for in what
@@ -18,27 +15,43 @@ const (
 // texts calls found for every part of body that is text, or is at least as
 // long as a secret and mostly ASCII: all secrets are.
 func texts(body []byte, found func(begin, end int)) {
-	begin, run, at := 0, 0, 0
-	for at < len(body) {
-		if body[at] >= 0x80 {
-			at++
-			begin, run = at, 0
-			continue
+	for at := 0; ; {
+		begin := textBegin(body, at)
+		if begin < 0 {
+			return
 		}
-		at++
-		if run++; run < minText {
-			continue
-		}
-		at = textEnd(body, at)
+		at = textEnd(body, begin+minText)
 		found(max(0, begin-minText), at)
-		begin, run = at, 0
 	}
+}
+
+// textBegin is where the next minText bytes of ASCII begin, from at on; -1 if
+// there are none. Every place of so many holds one of the windows that it looks
+// at.
+func textBegin(body []byte, at int) int {
+	const window = 8
+	for i := at; i+window <= len(body); i += minText - window + 1 {
+		if eightAt(body, i)&highBits != 0 {
+			continue
+		}
+		begin, end := i, i+window
+		for begin > at && body[begin-1] < 0x80 {
+			begin--
+		}
+		for end < len(body) && end-begin < minText && body[end] < 0x80 {
+			end++
+		}
+		if end-begin >= minText {
+			return begin
+		}
+	}
+	return -1
 }
 
 // textEnd is where the text ends that stands before at.
 func textEnd(body []byte, at int) int {
 	for score := minText; at < len(body); at++ {
-		if score == maxScore && at+8 <= len(body) && binary.LittleEndian.Uint64(body[at:])&highBits == 0 {
+		if score == maxScore && at+8 <= len(body) && eightAt(body, at)&highBits == 0 {
 			at += 7
 			continue
 		}

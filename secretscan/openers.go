@@ -82,7 +82,7 @@ var openers = []opener{
 func (o *opener) next(text []byte, offset int64) int {
 	switch {
 	case !o.first:
-		return o.search(text)
+		return search(text, o.magic, o.rare)
 	case offset > 0 || !bytes.HasPrefix(text, []byte(o.magic)):
 		return -1
 	case o.magic == "" && printable(text[:min(len(text), rawSample)]):
@@ -91,21 +91,21 @@ func (o *opener) next(text []byte, offset int64) int {
 	return 0
 }
 
-// search is where the magic first stands in text, or -1. It looks for the rare
-// byte, as long as that is one.
-func (o *opener) search(text []byte) int {
-	for at, tries := o.rare, 0; at < len(text); tries++ {
-		i := bytes.IndexByte(text[at:], o.magic[o.rare])
+// search is where mark first stands in text, or -1. It looks for the byte of it
+// at a place, which should be rare, as long as that is so.
+func search(text []byte, mark string, place int) int {
+	for at, tries := place, 0; at < len(text); tries++ {
+		i := bytes.IndexByte(text[at:], mark[place])
 		if i < 0 {
 			return -1
 		}
-		begin := at + i - o.rare
-		if bytes.HasPrefix(text[begin:], []byte(o.magic)) {
+		begin := at + i - place
+		if bytes.HasPrefix(text[begin:], []byte(mark)) {
 			return begin
 		}
 		if at += i + 1; tries > 8+at/16 {
-			begin = at - o.rare
-			if i = bytes.Index(text[begin:], []byte(o.magic)); i >= 0 {
+			begin = at - place
+			if i = bytes.Index(text[begin:], []byte(mark)); i >= 0 {
 				i += begin
 			}
 			return i
@@ -318,32 +318,42 @@ var beginsMagic = func() (table [256]bool) {
 	return table
 }()
 
-// marks64 are the characters that base64 gives for the magics.
-var marks64 = []string{"H4sI", "UEsD", "Qlpo", "eJ", "eNo", "eAE", "eF"}
+// marks64 are the characters that base64 gives for the magics; those in heads64
+// are too short to be looked for everywhere and must begin the run.
+var (
+	marks64 = []string{"H4sI", "UEsD", "Qlpo"}
+	heads64 = []string{"eJ", "eNo", "eAE", "eF"}
+)
 
 // containers64 unpacks the containers that a run of base64 characters gives,
 // the first of each alignment with all that follows it.
 func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
 	var seen [4]bool
-	for i, mark := range marks64 {
-		for at := 0; at < len(r.characters) && !w.over; at++ {
-			next := bytes.Index(r.characters[at:], []byte(mark))
-			if next < 0 || i >= wholeMarks && at+next > 0 {
+	try := func(at int) {
+		if w.over || seen[at%4] {
+			return
+		}
+		seen[at%4] = true
+		buf := &w.tables[depth].text
+		*buf = base64Coding.decode((*buf)[:0], r.characters[at:])
+		w.unpack(*buf, r, len(r.characters), depth, tell)
+	}
+	for _, mark := range marks64 {
+		for at := 0; at < len(r.characters); at++ {
+			next := search(r.characters[at:], mark, 0)
+			if next < 0 {
 				break
 			}
-			if at += next; !seen[at%4] {
-				seen[at%4] = true
-				buf := &w.tables[depth].text
-				*buf = base64Coding.decode((*buf)[:0], r.characters[at:])
-				w.unpack(*buf, r, len(r.characters), depth, tell)
-			}
+			at += next
+			try(at)
+		}
+	}
+	for _, head := range heads64 {
+		if bytes.HasPrefix(r.characters, []byte(head)) {
+			try(0)
 		}
 	}
 }
-
-// wholeMarks is the number of marks that are looked for everywhere; the others
-// are too short and must begin the run.
-const wholeMarks = 3
 
 // unpack scans the containers in what a run gives up to its character end.
 func (w *sweep) unpack(body []byte, r *run, end, depth int, tell func(hit) bool) {

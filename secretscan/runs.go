@@ -97,8 +97,8 @@ func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func
 	*r = run{text[begin:end], begin, end, false, open, text[max(0, begin-lead):begin]}
 	if bytes.IndexByte(r.characters, '\n') >= 0 {
 		compact := w.tables[depth].lines[:0]
-		for line := range bytes.FieldsFuncSeq(r.characters, func(c rune) bool { return c == '\n' || c == '\r' }) {
-			compact = append(compact, line...)
+		for line := range bytes.SplitSeq(r.characters, []byte("\n")) {
+			compact = append(compact, bytes.TrimSuffix(line, []byte("\r"))...)
 		}
 		w.tables[depth].lines, r.characters, r.whole = compact, compact, true
 	}
