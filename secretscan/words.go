@@ -74,20 +74,28 @@ func eightAt(text []byte, at int) uint64 {
 }
 
 // frequent are the characters that are frequent in text, the most frequent ones
-// first.
-const frequent = " etaoinsrhldcumfpgwybvk"
+// first; together are those that often follow one another.
+const (
+	frequent = " etaoinsrhldcumfpgwybvk"
+	together = "ab ac ag al an ar as at be bl br ca ce ch ci co cr ct cu de di ea ec ed el em en er es et fi " +
+		"ge go ha he hi ic il im in io is it la le li ll lo ma me mp nd ne ng no nt of om on or ou " +
+		"pe po pr ra rc re ri ro sc se si ss st su ta te th ti to tr ty un ur us ve wh yp --"
+)
 
 // coreOf is where the three bytes of a word begin that are the rarest.
 func coreOf(word string) int {
 	best, least := 0, 1.0
 	for at := range len(word) - minWord + 1 {
 		share := 1.0
-		for _, c := range []byte(word[at : at+minWord]) {
-			rank := strings.IndexByte(frequent, c)
+		for i := at; i < at+minWord; i++ {
+			rank := strings.IndexByte(frequent, word[i])
 			if rank < 0 {
 				rank = 2 * len(frequent)
 			}
 			share /= float64(rank + 3)
+			if i > at && strings.Contains(together, word[i-1:i+1]) {
+				share *= 4
+			}
 		}
 		if share < least {
 			best, least = at, share
@@ -98,7 +106,7 @@ func coreOf(word string) int {
 
 // coreMultiplier spreads three bytes over the upper bits. It is one with which
 // no word of English or of programs falls together with a core.
-const coreMultiplier = 4191648199
+const coreMultiplier = 2236390785
 
 // coreHash is the hash of the first three of eight bytes.
 func coreHash(eight uint64) uint32 {
