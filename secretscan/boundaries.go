@@ -1,9 +1,6 @@
 package secretscan
 
-import (
-	"bytes"
-	"math/bits"
-)
+import "math/bits"
 
 // minLine is the least length of a line that may continue on the next.
 const minLine = 8
@@ -25,75 +22,99 @@ func strangerMask(eight uint64) uint64 {
 	return (strangers(eight) >> 7) * 0x0102_0408_1020_4080 >> 56
 }
 
-// longRun is where the next minRun characters of base64 side by side begin, from
-// at on; len(text) if there are none. It looks at 64 bytes at once, with a bit
-// for each that is no stranger, and then one for each with which two, four,
-// eight and sixteen of them end.
-func longRun(text []byte, at int) int {
-	var before1, before2, before4, before8 uint64 // of the 64 bytes before
-	for at+64 <= len(text) {
-		t := text[at : at+64 : at+64]
-		one := ^(strangerMask(eightAt(t, 0)) | strangerMask(eightAt(t, 8))<<8 |
-			strangerMask(eightAt(t, 16))<<16 | strangerMask(eightAt(t, 24))<<24 |
-			strangerMask(eightAt(t, 32))<<32 | strangerMask(eightAt(t, 40))<<40 |
-			strangerMask(eightAt(t, 48))<<48 | strangerMask(eightAt(t, 56))<<56)
-		two := one & (one<<1 | before1>>63)
-		four := two & (two<<2 | before2>>62)
-		eight := four & (four<<4 | before4>>60)
-		if sixteen := eight & (eight<<8 | before8>>56); sixteen != 0 {
-			begin := at + bits.TrailingZeros64(sixteen) - (minRun - 1)
-			other := lastOther(text[begin : begin+minRun])
+// blockSize is how many bytes nextRun looks at together, with a bit for each.
+const blockSize = 64
+
+// nextRun is where the next run of characters may begin, from a place on:
+// minRun of them side by side, or minLine at the end of a line that may go on
+// in the next. It is len(text) if there is none.
+func nextRun(text []byte, from int) int {
+	// For a byte's bit: whether one, two, four or eight that are no strangers end
+	// with it; and the same of the block before.
+	var one, two, four, eight, one0, two0, four0, eight0 uint64
+	var last [blockSize]byte
+	for at := from; at < len(text); {
+		b := text[at:]
+		if len(b) < blockSize {
+			clear(last[copy(last[:], b):])
+			b = last[:]
+		}
+		b = b[:blockSize:blockSize]
+		one = ^(strangerMask(eightAt(b, 0)) | strangerMask(eightAt(b, 8))<<8 |
+			strangerMask(eightAt(b, 16))<<16 | strangerMask(eightAt(b, 24))<<24 |
+			strangerMask(eightAt(b, 32))<<32 | strangerMask(eightAt(b, 40))<<40 |
+			strangerMask(eightAt(b, 48))<<48 | strangerMask(eightAt(b, 56))<<56)
+		two = one & (one<<1 | one0>>63)
+		four = two & (two<<2 | two0>>62)
+		eight = four & (four<<4 | four0>>60)
+		sixteen := eight & (eight<<8 | eight0>>56)
+		ends := (eight<<1 | eight0>>63) &^ one
+		next := at + blockSize
+		for events := sixteen | ends; events != 0; events &= events - 1 {
+			bit := bits.TrailingZeros64(events)
+			place := at + bit
+			if ends>>bit&1 != 0 {
+				if begin := lineBegin(text, from, place); begin < place {
+					return begin
+				}
+				continue
+			}
+			begin := place - (minRun - 1)
+			other := lastOther(text[begin:place+1], base64Value)
 			if other < 0 {
 				return begin
 			}
-			at, before1, before2, before4, before8 = begin+other+1, 0, 0, 0, 0
-			continue
+			next, eight = begin+other+1, 0
+			one, two, four = 0, 0, 0
+			break
 		}
-		at, before1, before2, before4, before8 = at+64, one, two, four, eight
-	}
-	at -= bits.LeadingZeros64(^before1)
-	for at+minRun <= len(text) {
-		other := lastOther(text[at : at+minRun])
-		if other < 0 {
-			return at
-		}
-		at += other + 1
+		at, one0, two0, four0, eight0 = next, one, two, four, eight
 	}
 	return len(text)
 }
 
-// lastOther is where the last byte of text stands that is no character of
-// base64; -1 if there is none.
-func lastOther(text []byte) int {
+// stretch is where the next minRun or more bytes side by side stand, from at on,
+// that an alphabet has values for; both places are len(text) if there are none.
+func stretch(text []byte, at int, values *[256]byte) (begin, end int) {
+	for at+minRun <= len(text) {
+		if other := lastOther(text[at:at+minRun], values); other >= 0 {
+			at += other + 1
+			continue
+		}
+		for end = at + minRun; end < len(text) && values[text[end]] != 0xff; {
+			end++
+		}
+		return at, end
+	}
+	return len(text), len(text)
+}
+
+// lastOther is where the last byte of text stands that an alphabet has no value
+// for; -1 if there is none.
+func lastOther(text []byte, values *[256]byte) int {
 	at := len(text) - 1
-	for at >= 0 && base64Value[text[at]] != 0xff {
+	for at >= 0 && values[text[at]] != 0xff {
 		at--
 	}
 	return at
 }
 
-// shortLines is where the next line of minLine characters or more ends in such,
-// from at on, that may go on in the line after it; len(text) if there is none.
-// It returns where these characters begin.
-func shortLines(text []byte, at int) int {
-	for line := at; ; {
-		end := bytes.IndexByte(text[line:], '\n')
-		if end < 0 || line+end+1 == len(text) {
-			return len(text)
-		}
-		end += line
-		line = end + 1
-		if base64Value[text[line]] == 0xff {
-			continue
-		}
-		if end > at && text[end-1] == '\r' {
-			end--
-		}
-		if end-at < minLine || lastOther(text[end-minLine:end]) >= 0 {
-			continue
-		}
-		return at + 1 + lastOther(text[at:end])
+// lineBegin is where the characters begin that end at end, if they are at least
+// minLine, not before from, and go on after a line break that stands there; else
+// it is end.
+func lineBegin(text []byte, from, end int) int {
+	line := end
+	if line < len(text) && text[line] == '\r' {
+		line++
 	}
+	if line+1 >= len(text) || text[line] != '\n' || base64Value[text[line+1]] == 0xff {
+		return end
+	}
+	begin := from + 1 + lastOther(text[from:end], base64Value)
+	if end-begin < minLine {
+		return end
+	}
+	return begin
 }
 
 // runEnd is the end of the run that begins at begin, over the line breaks that

@@ -20,15 +20,8 @@ const (
 // runs decodes runs of base64, base32 and hexadecimal characters in text.
 func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = len(text)
-	long, lines := -1, -1 // where the next run in one line and the next short lines begin
 	for at := 0; at+minRun <= len(text) && !w.over; {
-		if long < at {
-			long = longRun(text, at)
-		}
-		if lines < at {
-			lines = shortLines(text, at)
-		}
-		begin := min(long, lines)
+		begin := nextRun(text, at)
 		if begin == len(text) {
 			break
 		}
@@ -120,23 +113,16 @@ func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func
 // have no signs: a path or a name may surround them.
 func (w *sweep) segments(r *run, depth int, tell func(hit) bool) {
 	text := r.characters
-	for at := 0; at < len(text) && !w.over; at++ {
-		stop, hex := at, at
-		for ; stop < len(text) && fold[text[stop]] != 0; stop++ {
-			if hexValue[text[stop]] == 0xff {
-				if stop-hex >= minRun {
-					w.decoded(r, hex, stop, depth, tell, hexCoding)
-				}
-				hex = stop + 1
-			}
+	for begin, end := stretch(text, 0, hexValue); begin < end && !w.over; begin, end = stretch(text, end, hexValue) {
+		w.decoded(r, begin, end, depth, tell, hexCoding)
+	}
+	for begin, end := stretch(text, 0, base32Value); begin < end && !w.over; begin, end = stretch(text, end, base32Value) {
+		if begin > 0 && fold[text[begin-1]] != 0 || end < len(text) && fold[text[end]] != 0 {
+			continue // a part of a word
 		}
-		if stop-hex >= minRun {
-			w.decoded(r, hex, stop, depth, tell, hexCoding)
+		if end-begin >= minContainer || ascii32(text[begin:]) {
+			w.decoded(r, begin, end, depth, tell, base32Coding)
 		}
-		if stop-at >= minRun && classify(text[at:stop]).base32 && (stop-at >= minContainer || ascii32(text[at:])) {
-			w.decoded(r, at, stop, depth, tell, base32Coding)
-		}
-		at = stop
 	}
 }
 

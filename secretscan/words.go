@@ -124,21 +124,22 @@ func (w *words) find(text []byte, found func(begin, number int)) {
 			continue
 		}
 		for place := range places {
-			w.check(text, at+place, eight>>(8*place), found)
+			if hash := coreHash(eight >> (8 * place)); w.maybe[hash] != 0 {
+				w.compare(text, at+place, hash, found)
+			}
 		}
 	}
 	for ; at+minWord <= len(text); at++ {
 		three := uint64(text[at]) | uint64(text[at+1])<<8 | uint64(text[at+2])<<16
-		w.check(text, at, three|lowerCase, found)
+		if hash := coreHash(three | lowerCase); w.maybe[hash] != 0 {
+			w.compare(text, at, hash, found)
+		}
 	}
 }
 
-// check calls found for the words whose core stands in text at a place.
-func (w *words) check(text []byte, at int, core uint64, found func(begin, number int)) {
-	hash := coreHash(core)
-	if w.maybe[hash] == 0 {
-		return
-	}
+// compare calls found for the words whose core, of the given hash, stands in text
+// at a place.
+func (w *words) compare(text []byte, at int, hash uint32, found func(begin, number int)) {
 	list := w.lists[w.slots[hash]]
 	for i := range list {
 		candidate := &list[i]
