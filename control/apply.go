@@ -65,7 +65,7 @@ func (o *Operator) await(ctx context.Context, s step, before health.RoleReport) 
 		case role.ConfigSHA256 == want && role.State == health.Ready:
 			o.reached("confirmed " + s.role)
 			return report, nil
-		case role.LastError != "" && role.LastError != before.LastError:
+		case role.LastError != "" && (role.LastError != before.LastError || role.Refusals != before.Refusals):
 			return report, fmt.Errorf("%s refused it: %s", s.role, role.LastError)
 		}
 		select {

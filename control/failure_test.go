@@ -29,6 +29,17 @@ func TestAFailedApprovalTakesEverythingBack(t *testing.T) {
 			"pipelock refused it",
 			func(l *lab) { l.standIn.Hooks(l.t, l.hooks...) },
 		},
+		"the firewall refuses it in the words of its last refusal": {
+			func(l *lab, b *bottle) {
+				l.standIn.Hooks(l.t, append(l.hooks, "exit 7")...)
+				if err := b.Signal(l.t.Context(), syscall.SIGUSR1); err != nil {
+					l.t.Fatal(err)
+				}
+				l.eventually("the first refusal", func() bool { return l.health().Roles["pipelock"].LastError != "" })
+			},
+			"pipelock refused it",
+			func(l *lab) { l.standIn.Hooks(l.t, l.hooks...) },
+		},
 		"the routes cannot be written": {
 			func(_ *lab, b *bottle) {
 				b.writing = func(name string) error {

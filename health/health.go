@@ -83,6 +83,9 @@ type RoleReport struct {
 	ConfigSHA256 string `json:"config_sha256"`
 	// LastError is why the role crashed last or why a configuration was refused.
 	LastError string `json:"last_error"`
+	// Refusals counts the configurations refused, so that two refusals in the
+	// same words can be told apart.
+	Refusals int `json:"refusals,omitempty"`
 	// PID is the role's child process; 0 = none.
 	PID int `json:"pid,omitempty"`
 }
@@ -140,7 +143,10 @@ func (r *Role) InForce(sha256 string) {
 
 // Refused tells that a new configuration was refused and the old one stays.
 func (r *Role) Refused(err error) {
-	r.change(func(report *RoleReport) { report.LastError = message(err) })
+	r.change(func(report *RoleReport) {
+		report.Refusals++
+		report.LastError = message(err)
+	})
 }
 
 // SetPID tells the process id of the role's child; 0 = none.

@@ -75,6 +75,10 @@ func TestReportTellsWhatIsInForce(t *testing.T) {
 	if report.Generation != 1 || report.ConfigSHA256 != "aa" || report.LastError != "line 3: unknown key" {
 		t.Errorf("after a refused reload: %+v", report)
 	}
+	egress.Refused(errors.New("line 3: unknown key"))
+	if again := registry.Report().Roles["egress"]; again == report {
+		t.Errorf("a second refusal in the same words cannot be told from the first: %+v", again)
+	}
 	egress.InForce("bb")
 	egress.Crashed(errors.New("panic"))
 	egress.SetPID(42)
