@@ -97,7 +97,7 @@ const maxDepth = 16
 // A missing file is a *NotFoundError.
 func LoadBottle(home state.Home, name string) (*Bottle, error) {
 	b := Default(name)
-	if err := b.fold(home, name, nil); err != nil {
+	if err := b.fold(home, name, "", nil); err != nil {
 		return nil, err
 	}
 	return b, nil
@@ -110,24 +110,22 @@ func Default(name string) *Bottle {
 }
 
 // fold lays the file called name, and before it what it extends, over b.
-// children are the files that led here.
-func (b *Bottle) fold(home state.Home, name string, children []string) error {
+// children are the files that led here, where is the place in the last of them
+// that names this one, to begin an error with.
+func (b *Bottle) fold(home state.Home, name, where string, children []string) error {
 	chain := append(slices.Clone(children), name)
 	if slices.Contains(children, name) {
-		return fmt.Errorf("bottle files extend each other in a circle: %s", strings.Join(chain, " → "))
+		return fmt.Errorf("%sbottle files extend each other in a circle: %s", where, strings.Join(chain, " → "))
 	}
 	if len(chain) > maxDepth {
-		return fmt.Errorf("bottle files extend one another more than %d deep: %s", maxDepth, strings.Join(chain, " → "))
+		return fmt.Errorf("%sbottle files extend one another more than %d deep: %s", where, maxDepth, strings.Join(chain, " → "))
 	}
 	path, file, err := readBottle(home, name)
 	if err != nil {
-		if len(children) > 0 {
-			return fmt.Errorf("extended by %s.md: %w", children[len(children)-1], err)
-		}
-		return err
+		return fmt.Errorf("%s%w", where, err)
 	}
 	for _, parent := range file.Extends {
-		if err := b.fold(home, parent.text, chain); err != nil {
+		if err := b.fold(home, parent.text, fmt.Sprintf("%s:%d: extends: ", path, parent.line), chain); err != nil {
 			return err
 		}
 	}

@@ -216,9 +216,9 @@ func TestExtendsRefuses(t *testing.T) {
 	}
 	home := newHome(t, files)
 	for name, want := range map[string]string{
-		"a":      "in a circle: a → b → c → a",
+		"a":      filepath.Join(home.Bottles(), "c.md") + ":2: extends: bottle files extend each other in a circle: a → b → c → a",
 		"self":   "in a circle: self → self",
-		"orphan": `extended by orphan.md: no bottle file shel.md in ` + home.Bottles() + `; did you mean "shell"?`,
+		"orphan": filepath.Join(home.Bottles(), "orphan.md") + `:2: extends: no bottle file shel.md in ` + home.Bottles() + `; did you mean "shell"?`,
 		"up":     "is not the name of a bottle file",
 		"deep0":  "more than 16 deep",
 		"../x":   "is not the name of a bottle file",

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"reflect"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -213,7 +214,40 @@ func convert(e *yaml.LoadError) []*Error {
 	if text == "" && e.Unwrap() != nil {
 		text = e.Unwrap().Error()
 	}
-	return []*Error{{e.Mark.Line, text}}
+	return []*Error{{e.Mark.Line, plain(text)}}
+}
+
+// mismatch is how the library says that a value has the wrong type.
+var mismatch = regexp.MustCompile("(?s)^cannot construct !!(\\w+)(?: `(.*)`)? into (.+)$")
+
+// plain says in words what a value is and what it should be.
+func plain(text string) string {
+	m := mismatch.FindStringSubmatch(text)
+	if m == nil {
+		return text
+	}
+	is, should := fmt.Sprintf("%q", short(m[2])), "of another form"
+	switch {
+	case m[1] == "seq":
+		is = "a list"
+	case m[1] == "map":
+		is = "a group of keys"
+	}
+	switch {
+	case m[3] == "bool":
+		should = "true or false"
+	case m[3] == "string":
+		should = "one text"
+	case m[3] == "uint16":
+		should = "a number from 0 to 65535"
+	case strings.HasPrefix(m[3], "int"), strings.HasPrefix(m[3], "uint"):
+		should = "a whole number"
+	case strings.HasPrefix(m[3], "[]"):
+		should = "a list"
+	case strings.HasPrefix(m[3], "map["), strings.Contains(m[3], "."):
+		should = "a group of keys"
+	}
+	return is + " stands where " + should + " is expected"
 }
 
 // collect finds the *Errors that an UnmarshalYAML method returned.

@@ -30,6 +30,7 @@ type outer struct {
 	Named  map[string]inner `yaml:"named"`
 	Own    []located        `yaml:"own"`
 	Deep   *outer           `yaml:"deep"`
+	On     bool             `yaml:"on"`
 }
 
 func TestLoad(t *testing.T) {
@@ -43,8 +44,14 @@ func TestLoad(t *testing.T) {
 		{"deep:\n  deep:\n    route: []\n", `line 3: unknown key "route"; did you mean "routes"?`},
 		{"rotues: []\nnamd: {}\n", "line 1: unknown key \"rotues\"; did you mean \"routes\"?\nline 2: unknown key \"namd\"; did you mean \"named\"?"},
 		{"own:\n- host: a\n  prots: [1]\n", `line 3: unknown key "prots"; did you mean "ports"?`},
-		{"routes:\n- host: [a]\n", "line 2: cannot construct !!seq into string"},
-		{"own:\n- host: [a]\n", "line 2: cannot construct !!seq into string"},
+		{"routes:\n- host: [a]\n", "line 2: a list stands where one text is expected"},
+		{"own:\n- host: [a]\n", "line 2: a list stands where one text is expected"},
+		{"on: maybe\n", `line 1: "maybe" stands where true or false is expected`},
+		{"routes: yes\n", `line 1: "yes" stands where a list is expected`},
+		{"routes: [a]\n", `line 1: "a" stands where a group of keys is expected`},
+		{"routes: [{ports: [x]}]\n", `line 1: "x" stands where a number from 0 to 65535 is expected`},
+		{"routes: [{ports: [70000]}]\n", `line 1: "70000" stands where a number from 0 to 65535 is expected`},
+		{"named: [a]\n", `line 1: a list stands where a group of keys is expected`},
 		{"routes: []\nroutes: []\n", `line 2: mapping key "routes" already defined at line 1`},
 		{"routes: [\n", "line 2: did not find expected node content"},
 		{"a: b: c\n", "line 1: mapping values are not allowed in this context"},
