@@ -29,7 +29,7 @@ func (p *Plan) choosePipelock(o Options, bottle *manifest.Bottle) error {
 	if o.OwnPipelock != nil {
 		digest, own, err := o.OwnPipelock(bottle.Backend)
 		if err != nil {
-			return fmt.Errorf("pipelock: %w", err)
+			return err
 		}
 		if own {
 			return p.pipelockOf(bottle, "", digest, "the bundle's image holds none")
@@ -70,7 +70,7 @@ func (p *Plan) pipelockOf(bottle *manifest.Bottle, bin, digest, missing string) 
 		return nil
 	}
 	if bottle.Pipelock == "required" {
-		return fmt.Errorf("pipelock: the bottle file requires it, but %s", missing)
+		return fmt.Errorf("pipelock: the bottle file requires it: %s", missing)
 	}
 	p.PipelockNote = missing + "; egress alone decides"
 	return nil

@@ -148,7 +148,7 @@ func (p *Plan) name(o Options) error {
 		return err
 	}
 	if o.Home.Exists(p.Slug) {
-		return fmt.Errorf("%w: %s; choose another label, or end it with `bottle down %s` and `bottle cleanup`", state.ErrExists, p.Slug, p.Slug)
+		return fmt.Errorf("%w: %s, with its folder %s", state.ErrExists, p.Slug, o.Home.Dir(p.Slug))
 	}
 	p.State = o.Home.Dir(p.Slug)
 	return nil

@@ -45,7 +45,7 @@ func TestRefuses(t *testing.T) {
 		"key with password":  {repo("~/locked"), nil, "is protected by a passphrase"},
 		"key of nonsense":    {repo("~/nonsense"), nil, "is no private key that can be read"},
 		"host in two ways":   {"egress: {routes: [{host: \"*.com\"}]}\n", nil, "work.md:2: "},
-		"pipelock required":  {"pipelock: required\n", nil, "the bottle file requires it, but not installed"},
+		"pipelock required":  {"pipelock: required\n", nil, "the bottle file requires it: not installed"},
 	} {
 		s := newSetting(t, map[string]string{"home/bottles/work.md": "---\n" + test.bottle + "---\n", "user/locked": locked, "user/nonsense": "hunter2", "workspace/key": locked})
 		for key, value := range test.shell {
@@ -102,7 +102,7 @@ func TestPipelock(t *testing.T) {
 		{"off", "right", true, "off", "turned off by the bottle file", ""},
 		{"off", "wrong", true, "off", "turned off by the bottle file", ""},
 		{"auto", "right", false, "off", "not installed at", ""},
-		{"required", "right", false, "", "", "requires it, but not installed"},
+		{"required", "right", false, "", "", "requires it: not installed"},
 		{"auto", "wrong", true, "", "", "not the pinned " + digest},
 		{"required", "wrong", true, "", "", "not the pinned " + digest},
 		{"auto", "", true, "off", "accepts no pipelock binary", ""},

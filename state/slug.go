@@ -68,7 +68,7 @@ func (h Home) Create(slug string) (Dir, error) {
 	}
 	d := h.Dir(slug)
 	if err := os.Mkdir(string(d), 0o700); errors.Is(err, fs.ErrExist) {
-		return "", fmt.Errorf("%w: %s has a folder at %s; choose another label, or end it with `bottle down %s` and `bottle cleanup`", ErrExists, slug, d, slug)
+		return "", fmt.Errorf("%w: %s, with its folder %s", ErrExists, slug, d)
 	} else if err != nil {
 		return "", fmt.Errorf("making the bottle's folder: %w", err)
 	}

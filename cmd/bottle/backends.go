@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -117,7 +118,10 @@ func (c *choice) ownPipelock(ctx context.Context) func(string) (string, bool, er
 			return "", false, nil
 		}
 		digest, err := image.Pipelock(ctx)
-		return digest, true, err
+		if err != nil {
+			return "", true, fmt.Errorf("pipelock: %w", err)
+		}
+		return digest, true, nil
 	}
 }
 
