@@ -38,10 +38,12 @@ func newAttach(a *app) *cobra.Command {
 		if onTerminal() {
 			say(attachedText)
 		}
-		streams, restore, err := stdio()
-		if err != nil {
+		c := newConsole()
+		if err := c.raw(); err != nil {
+			c.restore()
 			return err
 		}
+		streams := c.streams
 		if streams.Terminal {
 			streams.In = keys{from: streams.In, leave: func() { leave(errLeft) }}
 		}
@@ -49,7 +51,7 @@ func newAttach(a *app) *cobra.Command {
 		if streams.Terminal {
 			_, _ = os.Stdout.WriteString(plainTerminal)
 		}
-		restore()
+		c.restore()
 		switch {
 		case errors.Is(err, errLeft):
 			say(detachedText, args[0])

@@ -137,14 +137,18 @@ func tellFailed(err error) {
 // detachedSize is the terminal's of an agent that nobody is attached to.
 var detachedSize = backend.Size{Rows: 24, Cols: 80}
 
-// detachedStdio gives a command a terminal that nobody sits at, for `bottle
+// detachedConsole gives a command a terminal that nobody sits at, for `bottle
 // attach` to join; what it prints is logged.
-func detachedStdio() (backend.Stdio, func()) {
+func detachedConsole() *console {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
 	sizes := make(chan backend.Size, 1)
 	sizes <- detachedSize
-	return backend.Stdio{Out: &lineEnds{to: os.Stdout}, Terminal: true, Resize: sizes, Signals: signals}, func() { signal.Stop(signals) }
+	return &console{
+		streams: backend.Stdio{Out: &lineEnds{to: os.Stdout}, Terminal: true, Resize: sizes, Signals: signals},
+		raw:     func() error { return nil },
+		restore: func() { signal.Stop(signals) },
+	}
 }
 
 // lineEnds makes a terminal's line ends those of a file.

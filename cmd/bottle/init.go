@@ -44,7 +44,10 @@ func newInit(a *app) *cobra.Command {
 				}
 				say("wrote %s", path)
 			}
-			say("start it with \"bottle up --bottle %s\"; what it needs stands at its top", name)
+			say("start it with \"bottle up --bottle %s\"", name)
+			if name != examples.Names[0] {
+				say("what it needs stands at its top")
+			}
 			return nil
 		},
 	}

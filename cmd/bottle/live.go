@@ -64,12 +64,12 @@ func newExec(a *app) *cobra.Command {
 		if err != nil {
 			return err
 		}
-		streams, restore, err := stdio()
-		if err != nil {
+		c := newConsole()
+		defer c.restore()
+		if err := c.raw(); err != nil {
 			return err
 		}
-		code, err := bottle.Exec(cmd.Context(), args[1:], streams)
-		restore()
+		code, err := bottle.Exec(cmd.Context(), args[1:], c.streams)
 		if err != nil {
 			return err
 		}

@@ -26,7 +26,7 @@ func run() int {
 	case errors.As(err, &code):
 		return int(code)
 	default:
-		sayError(err)
+		sayError(errMistyped(err))
 		if command, ok := errors.AsType[*backend.CommandError](err); ok {
 			return command.Code
 		}

@@ -34,6 +34,7 @@ func newRoot() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(errUsage)
 	root.PersistentFlags().StringVar(&a.home, "home", "", flagHome)
 	root.PersistentPreRun = a.finishOthers
 	root.AddCommand(
@@ -43,7 +44,20 @@ func newRoot() *cobra.Command {
 		newSupervise(a),
 		newAudit(a),
 	)
+	for _, cmd := range root.Commands() {
+		explainArgs(cmd)
+	}
 	return root
+}
+
+// explainArgs makes a wrong number of arguments say where the usage stands.
+func explainArgs(cmd *cobra.Command) {
+	for _, sub := range cmd.Commands() {
+		explainArgs(sub)
+	}
+	if check := cmd.Args; check != nil {
+		cmd.Args = func(cmd *cobra.Command, args []string) error { return errUsage(cmd, check(cmd, args)) }
+	}
 }
 
 // dir is the operator's home folder of bottles.

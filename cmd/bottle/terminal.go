@@ -1,8 +1,10 @@
 package main
 
 import (
+	"io"
 	"os"
 	"os/signal"
+	"sync"
 	"syscall"
 
 	"golang.org/x/term"
@@ -20,36 +22,66 @@ func onTerminal() bool {
 	return term.IsTerminal(int(os.Stdin.Fd())) && term.IsTerminal(int(os.Stdout.Fd()))
 }
 
-// stdio connects this process's streams, signals and window size to a command
-// in a bottle. At a terminal, terminal mode is raw until restore is called.
-func stdio() (s backend.Stdio, restore func(), err error) {
+// console is what connects this process to a command in a bottle.
+type console struct {
+	// streams are this process's, with its signals and window size.
+	streams backend.Stdio
+	// raw makes the terminal, if there is one, the command's until restore is
+	// called; the command's first output does it too. Before, Ctrl-C is this
+	// program's.
+	raw     func() error
+	restore func()
+}
+
+func newConsole() *console {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, forwarded...)
-	s = backend.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Signals: signals}
-	stop := func() { signal.Stop(signals) }
+	c := &console{
+		streams: backend.Stdio{In: os.Stdin, Out: os.Stdout, Err: os.Stderr, Signals: signals},
+		raw:     func() error { return nil },
+		restore: func() { signal.Stop(signals) },
+	}
 	if !onTerminal() {
-		return s, stop, nil
+		return c
 	}
-
-	old, err := term.MakeRaw(int(os.Stdin.Fd()))
-	if err != nil {
-		stop()
-		return s, nil, err
-	}
-	s.Terminal = true
 	winch := make(chan os.Signal, 1)
 	signal.Notify(winch, syscall.SIGWINCH)
 	winch <- syscall.SIGWINCH
 	sizes := make(chan backend.Size, 1)
-	s.Resize = sizes
+	c.streams.Terminal, c.streams.Resize = true, sizes
 	done := make(chan struct{})
 	go watchSize(winch, sizes, done)
-	return s, func() {
+	var once sync.Once
+	var before *term.State
+	c.raw = func() (err error) {
+		once.Do(func() { before, err = term.MakeRaw(int(os.Stdin.Fd())) })
+		return err
+	}
+	c.streams.Out = rawOutput{to: os.Stdout, raw: c.raw}
+	c.restore = func() {
 		close(done)
 		signal.Stop(winch)
-		stop()
-		_ = term.Restore(int(os.Stdin.Fd()), old)
-	}, nil
+		signal.Stop(signals)
+		once.Do(func() {}) // what is written from now on changes nothing
+		if before != nil {
+			_ = term.Restore(int(os.Stdin.Fd()), before)
+		}
+	}
+	return c
+}
+
+// rawOutput is a command's output to a terminal. The terminal is raw when it
+// comes, so that the terminal's answers to it are not echoed.
+type rawOutput struct {
+	to  io.Writer
+	raw func() error
+}
+
+func (o rawOutput) Write(p []byte) (int, error) {
+	if err := o.raw(); err != nil {
+		return 0, err
+	}
+	return o.to.Write(p)
 }
 
 func watchSize(winch <-chan os.Signal, sizes chan<- backend.Size, done <-chan struct{}) {

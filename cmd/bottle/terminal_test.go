@@ -2,7 +2,11 @@ package main_test
 
 import (
 	"bytes"
+	"errors"
 	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"sync"
 	"testing"
@@ -103,4 +107,39 @@ func TestAtATerminal(t *testing.T) {
 	if err := s.end(); err != nil || b.answer(p.ID) != proposal.Modified {
 		t.Errorf("not modified (%v)", err)
 	}
+}
+
+// TestInterruptAtATerminal: until the command runs, Ctrl-C is the operator's
+// and ends the start; from then on it is the command's.
+func TestInterruptAtATerminal(t *testing.T) {
+	b := &liveBottle{t: t, home: t.TempDir(), workspace: t.TempDir()}
+	b.env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"), "CLAUDE_BOTTLE_HOME="+b.home, "GORACE=atexit_sleep_ms=0")
+
+	// Before: a bundle that never becomes ready keeps the start waiting.
+	never := filepath.Join(b.workspace, "sidecars")
+	if err := os.WriteFile(never, []byte("#!/bin/sh\n[ \"$1\" = version ] && exec "+programs+"/sidecars version\nexec sleep 60\n"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	b.env = append(b.env, "CLAUDE_BOTTLE_SIDECARS="+never)
+	s := b.atTerminal("up", "--label", "early", "--", "sleep", "60")
+	s.expect("starting the bundle …", "\x03") // told because it lasts
+	s.expect("interrupt while the bottle started; nothing of it runs", "")
+	if err := s.end(); exitStatus(err) != 130 {
+		t.Errorf("the start ended with %v, want 130", err)
+	}
+
+	b.env = append(b.env, "CLAUDE_BOTTLE_SIDECARS="+programs+"/sidecars")
+	s = b.atTerminal("up", "--label", "late", "--", "sh", "-c", "trap 'echo the command has it; exit 9' INT; stty -echo; echo running; while :; do sleep 0.05; done")
+	s.expect("running", "\x03")
+	s.expect("the command has it", "")
+	if err := s.end(); exitStatus(err) != 9 {
+		t.Errorf("the command ended with %v, want 9", err)
+	}
+}
+
+func exitStatus(err error) int {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		return exit.ExitCode()
+	}
+	return 0
 }

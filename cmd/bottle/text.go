@@ -7,6 +7,8 @@ import (
 	"os"
 	"strings"
 
+	"github.com/spf13/cobra"
+
 	"github.com/claude-bottle/claude-bottle/plan"
 )
 
@@ -113,6 +115,24 @@ func sayError(err error) {
 	}
 }
 
+// errUsage tells of arguments that a command does not take.
+func errUsage(cmd *cobra.Command, err error) error {
+	if err == nil {
+		return nil
+	}
+	return withHint(err, "usage: %s; see \"%s --help\"", cmd.UseLine(), cmd.CommandPath())
+}
+
+// errMistyped tells an unknown command and what was meant, one a line, in this
+// program's own form.
+func errMistyped(err error) error {
+	text, meant, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if !found {
+		return err
+	}
+	return withHint(errors.New(text), "did you mean: %s", strings.Join(strings.Fields(meant), ", "))
+}
+
 func errUnknownBackend(name string) error {
 	return withHint(fmt.Errorf("there is no backend %q", name), "choose one of: %s", strings.Join(backendNames(), ", "))
 }
@@ -145,7 +165,7 @@ func errNotATerminal(question string) error {
 // notesEnded is what an agent is told whose proposal outlived its bottle.
 const notesEnded = "the bottle ended"
 
-const hintStateExists = "choose another --label; \"bottle cleanup --ended\" removes the state of bottles that ended"
+const hintStateExists = "choose another --label, or \"bottle resume\" that bottle; \"bottle cleanup --ended\" removes the state of bottles that ended"
 
 func errTooManyAgents(names []string) error {
 	return withHint(fmt.Errorf("one agent, not %d: %s", len(names), strings.Join(names, " ")), "a command goes after \"--\"")
@@ -168,13 +188,21 @@ func sayPreflight(p *plan.Plan, backend string) {
 
 func sayKept(dir string) { say("the demo's folder is %s", dir) }
 
-// sayProgress tells a step of the start; what the operator must know begins
-// with "note: " and is always told.
-func sayProgress(step string) {
+// sayAtOnce tells a step of the start that need not last to be told: what the
+// operator must know, which begins with "note: ".
+func sayAtOnce(step string) bool {
 	note, ok := strings.CutPrefix(step, "note: ")
-	if ok || os.Getenv("CLAUDE_BOTTLE_VERBOSE") != "" {
+	if ok {
 		say("%s", note)
 	}
+	return ok
+}
+
+// sayStep tells a step that lasts.
+func sayStep(step string) { say("%s …", step) }
+
+func interruptedText(by os.Signal) string {
+	return fmt.Sprintf("%v while the bottle started; nothing of it runs", by)
 }
 
 // sayChanged warns of files that tools on the host run by themselves.

@@ -193,66 +193,6 @@ func preparePlan(ctx context.Context, given answers, options plan.Options) (*pla
 	return plan.Prepare(ctx, options)
 }
 
-// runForeground runs a bottle on this process's streams and returns the
-// command's exit code.
-func runForeground(ctx context.Context, b backend.Backend, p *plan.Plan) (int, error) {
-	sayPreflight(p, b.Name())
-	streams, restore, err := upStdio()
-	if err != nil {
-		return 0, err
-	}
-	bottle, err := startInterruptibly(ctx, b, p, streams)
-	if err != nil {
-		restore()
-		return 0, err
-	}
-	tellStarted(nil)
-	code, err := bottle.Wait(ctx)
-	restore()
-	return code, err
-}
-
-// upStdio is where the agent's streams go.
-func upStdio() (backend.Stdio, func(), error) {
-	if isDetached() {
-		streams, restore := detachedStdio()
-		return streams, restore, nil
-	}
-	return stdio()
-}
-
-// startInterruptibly starts a bottle; until its command runs, a signal that
-// would reach the command ends the start instead.
-func startInterruptibly(ctx context.Context, b backend.Backend, p *plan.Plan, streams backend.Stdio) (backend.Bottle, error) {
-	ctx, cancel := context.WithCancel(ctx)
-	signals := streams.Signals
-	toCommand := make(chan os.Signal, cap(signals))
-	streams.Signals = toCommand
-	started := make(chan struct{})
-	go func() {
-		for {
-			select {
-			case s := <-signals:
-				select {
-				case <-started:
-					toCommand <- s
-				default:
-					cancel()
-				}
-			case <-ctx.Done():
-				return
-			}
-		}
-	}()
-	bottle, err := b.Start(ctx, p, streams, sayProgress)
-	if err != nil {
-		cancel()
-		return nil, err
-	}
-	close(started)
-	return bottle, nil
-}
-
 // explain adds what to do to the errors of a plan.
 func explain(err error) error {
 	if errors.Is(err, state.ErrExists) {

@@ -26,14 +26,14 @@ var steps = []step{
 	{"git-fetch", "a repository", "git clone https://git.demo.test/demo.git"},
 	{"git-push", "refused", "git push to it: writing goes through the git gate or not at all"},
 	{"before-change", "403 no-route", "GET docs.demo.test, while an event stream runs"},
-	{"stream-open", "…", "the event stream is running"},
+	{"stream-open", "…", "an event stream is open; events so far"},
 	{"after-change", "200", "GET docs.demo.test again"},
 	{"ask-refused", "waiting", "the agent asks, over MCP, for collector.demo.test and waits"},
 	{"asked-no", "rejected…", "  the answer: rejected"},
 	{"ask-approved", "waiting", "the agent asks for new.demo.test and waits"},
 	{"asked-yes", "approved…", "  the answer: approved, and in force"},
 	{"after-approval", "200", "GET new.demo.test"},
-	{"stream-end", "0 complete", "the event stream ran through all of this, to its end"},
+	{"stream-end", "0 complete", "the event stream ran through all of this; curl's exit code and the last event"},
 }
 
 const (
