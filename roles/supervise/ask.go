@@ -67,7 +67,7 @@ func (r *Role) await(ctx context.Context, call mcp.CallToolRequest, id string, w
 	deadline := time.Now().Add(wait)
 	for left := wait; left > 0 && life.Err() == nil; left = time.Until(deadline) {
 		t.tell(fmt.Sprintf("proposal %s waits for the operator", id))
-		look, cancel := context.WithTimeout(life, min(left, progressInterval))
+		look, cancel := context.WithTimeout(life, min(left, r.c.Progress))
 		_, err := r.queue.Wait(look, id)
 		cancel()
 		if err == nil {

@@ -81,6 +81,31 @@ func TestProgressComesAtOnce(t *testing.T) {
 	}
 }
 
+func TestProgressGoesOnWhileACallWaits(t *testing.T) {
+	const wait, every = 600 * time.Millisecond, 100 * time.Millisecond
+	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait, c.Progress = wait, every })
+	told := make(chan float64, 100)
+	session := s.client(&mcp.ClientOptions{ProgressNotificationHandler: func(_ context.Context, r *mcp.ProgressNotificationClientRequest) {
+		told <- r.Params.Progress
+	}})
+	params := &mcp.CallToolParams{Name: "egress-block", Arguments: docs}
+	params.SetProgressToken("one")
+	if _, err := session.CallTool(t.Context(), params); err != nil {
+		t.Fatal(err)
+	}
+	for i, last := 0, -1.0; i < 3; i++ {
+		select {
+		case now := <-told:
+			if now <= last {
+				t.Errorf("progress %g after %g: clients take only more for progress", now, last)
+			}
+			last = now
+		case <-time.After(10 * time.Second):
+			t.Fatalf("told %d times in %s, want one every %s", i, wait, every)
+		}
+	}
+}
+
 func TestPendingThenCheck(t *testing.T) {
 	s := start(t, t.TempDir(), func(c *supervise.Config) { c.Wait = 0 })
 	session := s.client(nil)

@@ -35,7 +35,10 @@ type Config struct {
 	// Wait is how long a blocking tool waits for the operator before it
 	// answers "pending". 0 answers at once.
 	Wait time.Duration
-	Slug string
+	// Progress is how often a waiting call's client hears of it, from the
+	// beginning on; 0 = every 10 s.
+	Progress time.Duration
+	Slug     string
 	// Routes returns the live table and its generation, for what is allowed
 	// already. Nil, and a nil table, mean that it is not known.
 	Routes func() (*routes.Table, int)
@@ -73,6 +76,9 @@ const (
 func New(c Config) (*Role, error) {
 	if len(c.Listeners) == 0 {
 		return nil, errors.New("supervise: no listener")
+	}
+	if c.Progress <= 0 {
+		c.Progress = progressInterval
 	}
 	if c.Log == nil {
 		c.Log = slog.New(slog.DiscardHandler)
