@@ -9,7 +9,7 @@ import (
 	"github.com/claude-bottle/claude-bottle/backend"
 )
 
-const flagAttack = "play the escape cases inside this running bottle and tell what held; nothing secret is sent"
+const flagAttack = "play the escape cases inside the running bottle `SLUG` and tell what held; nothing secret is sent"
 
 const hintBroken = "end it with \"bottle down\", and report which case did not hold and on which backend"
 

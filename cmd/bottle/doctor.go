@@ -29,7 +29,7 @@ type finding struct {
 func newDoctor(a *app) *cobra.Command {
 	cmd := &cobra.Command{Use: "doctor", Short: doctorShort, Args: cobra.NoArgs}
 	a.jsonFlag(cmd)
-	attacked := cmd.Flags().String("attack", "", flagAttack+" (`SLUG`)")
+	attacked := cmd.Flags().String("attack", "", flagAttack)
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		if *attacked != "" {
 			return a.attack(cmd.Context(), *attacked)

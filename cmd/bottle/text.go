@@ -33,8 +33,8 @@ Start with "bottle demo" to see it work, or "bottle init" and "bottle up".`
 agent's command and returns its exit code.
 
 AGENT is the name of an agent file in ~/.claude-bottle/agents or in
-./.claude-bottle/agents. Without one, the agent runs the bottle's own command.
-Everything after "--" replaces the command.`
+./.claude-bottle/agents, or of a bottle file. Without one, the agent runs the
+bottle's own command. Everything after "--" replaces the command.`
 	upExample = `  bottle up                          the only bottle there is, its own command
   bottle up reviewer                 the agent of agents/reviewer.md
   bottle up --bottle shell -- make   one command in the bottle of bottles/shell.md

@@ -21,8 +21,9 @@ const helpText = `sidecars runs a bottle's bundle: egress, pipelock, git-gate an
 
 SIGHUP makes egress read its routes again; SIGUSR1 replaces the pipelock child.
 
-Environment (an empty value means the default):
-  CLAUDE_BOTTLE_SIDECAR_DAEMONS  egress,pipelock,git-gate,supervise; default all
+Environment (but for the first, an empty value means the default):
+  CLAUDE_BOTTLE_SIDECAR_DAEMONS  egress,pipelock,git-gate,supervise; default all,
+                                 idle when none of them is named
   CLAUDE_BOTTLE_SLUG             the bottle's name; bottle
   CLAUDE_BOTTLE_MAX_CRASHES      deaths of one role in 30 s that end all; 3
   CLAUDE_BOTTLE_HEALTH_LISTEN    /healthz and /metrics; 127.0.0.1:9101
