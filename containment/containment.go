@@ -32,6 +32,9 @@ type Targets struct {
 	Resolvers []string `json:"resolvers,omitempty"`
 	// Names are host names that must not resolve.
 	Names []string `json:"names,omitempty"`
+	// Silent tells that what is stopped vanishes on its way, so that a datagram
+	// that could be sent shows nothing: only an answer is a leak.
+	Silent bool `json:"silent,omitempty"`
 }
 
 // Leak is something that was reached.
@@ -115,7 +118,11 @@ func (t Targets) probes() []probe {
 		all = append(all, probe{"tcp", address, func(ctx context.Context) string { return tcp(ctx, address) }})
 	}
 	for _, address := range t.UDP {
-		all = append(all, probe{"udp", address, func(ctx context.Context) string { return udp(ctx, address) }})
+		try := udp
+		if t.Silent {
+			try = ask
+		}
+		all = append(all, probe{"udp", address, func(ctx context.Context) string { return try(ctx, address) }})
 	}
 	for _, name := range t.Abstract {
 		all = append(all, probe{"abstract", name, func(ctx context.Context) string { return abstract(ctx, name) }})
@@ -126,5 +133,5 @@ func (t Targets) probes() []probe {
 	for _, name := range t.Names {
 		all = append(all, probe{"dns", name, func(ctx context.Context) string { return resolve(ctx, name) }})
 	}
-	return append(all, sockets()...)
+	return append(all, sockets(t.Silent)...)
 }

@@ -8,7 +8,7 @@ import (
 
 // sockets tries the kinds of socket with which an agent could speak around
 // TCP and UDP.
-func sockets() []probe {
+func sockets(silent bool) []probe {
 	opens := func(family, kind, protocol int) func(context.Context) string {
 		return func(context.Context) string {
 			fd, err := unix.Socket(family, kind|unix.SOCK_CLOEXEC, protocol)
@@ -24,13 +24,14 @@ func sockets() []probe {
 		{"raw", "IPv6", opens(unix.AF_INET6, unix.SOCK_RAW, unix.IPPROTO_ICMPV6)},
 		{"raw", "packet", opens(unix.AF_PACKET, unix.SOCK_DGRAM, 0)},
 		{"raw", "vsock", opens(unix.AF_VSOCK, unix.SOCK_STREAM, 0)},
-		{"icmp", "1.1.1.1", ping},
+		{"icmp", "1.1.1.1", func(ctx context.Context) string { return ping(ctx, silent) }},
 	}
 }
 
 // ping opens the unprivileged ICMP socket, where the kernel allows it, and
-// looks whether an echo request leaves.
-func ping(context.Context) string {
+// looks whether an echo request leaves, or where that shows nothing whether it
+// is answered.
+func ping(ctx context.Context, silent bool) string {
 	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, unix.IPPROTO_ICMP)
 	if err != nil {
 		return ""
@@ -40,5 +41,14 @@ func ping(context.Context) string {
 	if unix.Sendto(fd, echo, 0, &unix.SockaddrInet4{Addr: [4]byte{1, 1, 1, 1}}) != nil {
 		return ""
 	}
-	return "there is a route"
+	if !silent {
+		return "there is a route"
+	}
+	for ctx.Err() == nil {
+		const while = 20 // ms
+		if answered, _ := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, while); answered > 0 {
+			return "answered"
+		}
+	}
+	return ""
 }

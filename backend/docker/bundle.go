@@ -44,26 +44,30 @@ var inputs = map[string]string{
 }
 
 // createService makes a container of the bundle. It does not start it.
-func (s *start) createService(ctx context.Context, of service) (id string, err error) {
+func (s *start) createService(ctx context.Context, of service) error {
 	options, err := s.serviceOptions(of)
 	if err != nil {
-		return "", err
+		return err
 	}
-	created, err := s.api.ContainerCreate(ctx, options)
-	if err != nil {
-		return "", explainCreate(options.Name, err)
+	if _, err := s.api.ContainerCreate(ctx, options); err != nil {
+		return explainCreate(options.Name, err)
 	}
+	return nil
+}
+
+// connectService connects one that is on both networks with the inner one.
+func (s *start) connectService(ctx context.Context, of service) error {
 	if !of.inner.IsValid() || !of.outer.IsValid() {
-		return created.ID, nil
+		return nil
 	}
-	slug := s.plan.Slug
-	_, err = s.api.NetworkConnect(ctx, innerNetwork(slug), client.NetworkConnectOptions{
-		Container: created.ID, EndpointConfig: endpoint(of.inner, of),
+	slug, name := s.plan.Slug, of.container(s.plan.Slug)
+	_, err := s.api.NetworkConnect(ctx, innerNetwork(slug), client.NetworkConnectOptions{
+		Container: name, EndpointConfig: endpoint(of.inner, of),
 	})
 	if err != nil {
-		return created.ID, fmt.Errorf("connect %s with %s: %w", options.Name, innerNetwork(slug), err)
+		return fmt.Errorf("connect %s with %s: %w", name, innerNetwork(slug), err)
 	}
-	return created.ID, nil
+	return nil
 }
 
 // serviceOptions are what a container of the bundle is made of. Where it is on
@@ -118,7 +122,9 @@ func endpoint(address netip.Addr, of service) *network.EndpointSettings {
 var logConfig = container.LogConfig{Type: "json-file", Config: map[string]string{"max-size": "10m", "max-file": "2"}}
 
 // serviceMounts are the live files, one by one and read-only, and the
-// folders that the bundle writes to.
+// folders that the bundle writes to. Every role gets the file of known secrets,
+// also those of others: with it each one finds them in what it lets through and
+// in what it writes down, and for nothing else.
 func (s *start) serviceMounts(of service) ([]mount.Mount, error) {
 	mounts := []mount.Mount{
 		bind(filepath.Join(s.folders.out, "queue"), "/run/supervise/queue", false),

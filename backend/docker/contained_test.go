@@ -94,7 +94,8 @@ func TestNothingPassesTheWire(t *testing.T) {
 	bottle := begin(t, home, newPlan(t, home, "wire", "sleep", "300"), backend.Stdio{})
 	before := heard.heard.Load()
 	out, _ := execute(t, bottle, "python3 -c '"+shout+"' "+port)
-	if strings.Contains(out, "sent") {
+	// A network stack of the runtime's own takes what then vanishes on the wire.
+	if strings.Contains(out, "sent") && docker(t, "inspect", "-f", "{{.HostConfig.Runtime}}", "claude-bottle-agent-wire") != runsc {
 		t.Errorf("the agent could send: %s", out)
 	}
 	time.Sleep(100 * time.Millisecond)
@@ -162,15 +163,14 @@ func begun(t *testing.T, sealed bool) *start {
 	if _, err := s.api.ContainerStart(t.Context(), bundle, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
-	if err := errors.Join(s.waitReady(t.Context(), service), s.fillAgent(t.Context(), bundle, s.agent)); err != nil {
+	if err := s.waitReady(t.Context(), service); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := s.api.ContainerStart(t.Context(), s.agent, client.ContainerStartOptions{}); err != nil {
 		t.Fatal(err)
 	}
 	if sealed {
-		sealer, err := s.createSeal(t.Context())
-		if err := errors.Join(err, s.seal(t.Context(), sealer)); err != nil {
+		if err := s.seal(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 	}

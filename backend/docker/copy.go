@@ -13,6 +13,7 @@ import (
 
 	"github.com/containerd/errdefs"
 	"github.com/moby/moby/client"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/claude-bottle/claude-bottle/agentenv"
 	"github.com/claude-bottle/claude-bottle/plan"
@@ -62,17 +63,30 @@ func firstFile(archive io.Reader) (content []byte, link string, err error) {
 }
 
 // fillAgent puts into the agent's container what the plan has for it: none of
-// the image's programs runs for that.
-func (s *start) fillAgent(ctx context.Context, bundle, agent string) error {
-	program, err := readInside(ctx, s.api, bundle, initOutside)
-	if err != nil {
-		return fmt.Errorf("%s in the image %s: %w", initOutside, s.backend.options.Image, err)
+// the image's programs runs for that. bottle-init is read out of the container
+// that seals, as nobody keeps that one busy meanwhile.
+func (s *start) fillAgent(ctx context.Context) error {
+	var program []byte
+	var etc tree
+	var reading errgroup.Group
+	reading.Go(func() (err error) {
+		if program, err = readInside(ctx, s.api, s.sealer, initOutside); err != nil {
+			return fmt.Errorf("%s in the image %s: %w", initOutside, s.backend.options.Image, err)
+		}
+		return nil
+	})
+	reading.Go(func() (err error) {
+		etc, err = readTree(ctx, s.api, s.agent, "/etc")
+		return err
+	})
+	if err := reading.Wait(); err != nil {
+		return err
 	}
-	files, err := s.trustBundles(ctx, agent)
+	files, err := s.trustBundles(ctx, etc)
 	if err != nil {
 		return err
 	}
-	users, err := s.users(ctx, agent)
+	users, err := s.users(ctx, etc)
 	if err != nil {
 		return err
 	}
@@ -89,11 +103,21 @@ func (s *start) fillAgent(ctx context.Context, bundle, agent string) error {
 	if err != nil {
 		return err
 	}
-	_, err = s.api.CopyToContainer(ctx, agent, client.CopyToContainerOptions{DestinationPath: "/", Content: content})
+	_, err = s.api.CopyToContainer(ctx, s.agent, client.CopyToContainerOptions{DestinationPath: "/", Content: content})
 	if err != nil {
 		return fmt.Errorf("put files into %s: %w", agentContainer(s.plan.Slug), err)
 	}
 	return nil
+}
+
+// imageFile returns a file of the agent's image, which is in etc or where a link
+// from there leads.
+func (s *start) imageFile(ctx context.Context, etc tree, name string) ([]byte, error) {
+	content, err := etc.read(name)
+	if errors.Is(err, errOutside) {
+		return readInside(ctx, s.api, s.agent, name)
+	}
+	return content, err
 }
 
 // imageBundles are where images keep their trusted roots.
@@ -104,7 +128,7 @@ var imageBundles = []string{
 // trustBundles are the agent's files, with the bottle's CA added to the image's
 // own trusted roots wherever it keeps some. An image without any gets the
 // host's.
-func (s *start) trustBundles(ctx context.Context, agent string) ([]plan.File, error) {
+func (s *start) trustBundles(ctx context.Context, etc tree) ([]plan.File, error) {
 	var ca []byte
 	files := slices.Clone(s.plan.AgentFiles)
 	for _, file := range files {
@@ -117,7 +141,7 @@ func (s *start) trustBundles(ctx context.Context, agent string) ([]plan.File, er
 	}
 	var own []byte
 	for _, name := range imageBundles {
-		roots, err := readInside(ctx, s.api, agent, name)
+		roots, err := s.imageFile(ctx, etc, name)
 		if errdefs.IsNotFound(err) {
 			continue
 		}
@@ -141,14 +165,14 @@ func (s *start) trustBundles(ctx context.Context, agent string) ([]plan.File, er
 
 // users are /etc/passwd and /etc/group of the image, with the agent added where
 // the image does not know its number.
-func (s *start) users(ctx context.Context, agent string) ([]plan.File, error) {
+func (s *start) users(ctx context.Context, etc tree) ([]plan.File, error) {
 	var files []plan.File
 	for name, line := range map[string]string{
 		"/etc/passwd": fmt.Sprintf("agent:x:%d:%d:agent:%s:/bin/sh\n", s.user.uid, s.user.gid, agentenv.Home),
 		"/etc/group":  fmt.Sprintf("agent:x:%d:\n", s.user.gid),
 	} {
 		number := strings.Split(line, ":")[2]
-		content, err := readInside(ctx, s.api, agent, name)
+		content, err := s.imageFile(ctx, etc, name)
 		if errdefs.IsNotFound(err) {
 			content = nil
 		} else if err != nil {

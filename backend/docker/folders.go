@@ -20,8 +20,9 @@ type folders struct{ in, out, workspace string }
 // user's.
 var shownNames = []string{"in", "out", "workspace"}
 
-// prepareFolders makes the folders readable for u.
-func prepareFolders(p *plan.Plan, workspace string, u user) (folders, error) {
+// prepareFolders makes the folders readable for u. With throughRoot, root writes
+// into the workspace for the agent.
+func prepareFolders(p *plan.Plan, workspace string, u user, throughRoot bool) (folders, error) {
 	direct := folders{p.State.In(), p.State.Out(), workspace}
 	if !u.foreign() {
 		return direct, nil
@@ -31,7 +32,7 @@ func prepareFolders(p *plan.Plan, workspace string, u user) (folders, error) {
 		to := filepath.Join(p.State.Run(), shownNames[i])
 		real, err := filepath.EvalSymlinks(from)
 		if err == nil {
-			err = showAs(real, to, u)
+			err = showAs(real, to, u, throughRoot && from == workspace)
 		}
 		if err != nil {
 			return folders{}, err

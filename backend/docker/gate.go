@@ -24,14 +24,11 @@ const gateSignal = syscall.SIGUSR1
 const embeddedDNS = "127.0.0.11:53"
 
 // createSeal makes the container that seals the agent's network: one that has
-// the right to, for a moment, in the same network. It returns "" where there is
-// nothing to seal.
+// the right to, for a moment, in the same network. The agent's need not be there
+// yet.
 func (s *start) createSeal(ctx context.Context) (id string, err error) {
-	if s.runtime == runsc {
-		return "", nil // gVisor has a network stack of its own, without the kernel's filters or the engine's resolver
-	}
 	options := s.sealOptions()
-	options.HostConfig.NetworkMode = container.NetworkMode("container:" + s.agent)
+	options.HostConfig.NetworkMode = container.NetworkMode("container:" + agentContainer(s.plan.Slug))
 	created, err := s.api.ContainerCreate(ctx, options)
 	if err != nil {
 		return "", explainCreate(options.Name, err)
@@ -41,12 +38,16 @@ func (s *start) createSeal(ctx context.Context) (id string, err error) {
 
 // sealOptions are what the container is made of that seals the network it is in.
 func (s *start) sealOptions() client.ContainerCreateOptions {
+	how := "seal"
+	if s.runtime == runsc {
+		how = "seal-wire" // gVisor has a network stack of its own
+	}
 	return client.ContainerCreateOptions{
 		Name: sealContainer(s.plan.Slug),
 		Config: &container.Config{
 			Image: s.backend.options.Image, User: "0:0",
 			Entrypoint:  []string{initOutside},
-			Cmd:         append([]string{"seal"}, s.layout.doors()...),
+			Cmd:         append([]string{how}, s.layout.doors()...),
 			Healthcheck: &container.HealthConfig{Test: []string{"NONE"}},
 			Labels:      ownLabels(s.backend.options.Home, s.plan.Slug, partSeal),
 		},
@@ -61,18 +62,15 @@ func (s *start) sealOptions() client.ContainerCreateOptions {
 }
 
 // seal closes the agent's network from inside but for the bundle's doors.
-func (s *start) seal(ctx context.Context, id string) error {
-	if id == "" {
-		return nil
-	}
-	ended := s.api.ContainerWait(ctx, id, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
-	if _, err := s.api.ContainerStart(ctx, id, client.ContainerStartOptions{}); err != nil {
+func (s *start) seal(ctx context.Context) error {
+	ended := s.api.ContainerWait(ctx, s.sealer, client.ContainerWaitOptions{Condition: container.WaitConditionNextExit})
+	if _, err := s.api.ContainerStart(ctx, s.sealer, client.ContainerStartOptions{}); err != nil {
 		return fmt.Errorf("seal the agent's network: %w", err)
 	}
 	select {
 	case result := <-ended.Result:
 		if result.StatusCode != 0 {
-			said, _ := logs(ctx, s.api, id, "5")
+			said, _ := logs(ctx, s.api, s.sealer, "5")
 			return fmt.Errorf("seal the agent's network: %s", strings.TrimSpace(said))
 		}
 		return nil
@@ -135,10 +133,7 @@ func (s *start) targets(t containment.Targets) containment.Targets {
 			datagrams = append(datagrams, service.inner)
 		}
 	}
-	if s.runtime == runsc { // there datagrams vanish later
-		t.Resolvers = append(t.Resolvers, embeddedDNS)
-		return t
-	}
+	t.Silent = s.runtime == runsc
 	t.TCP = append(t.TCP, embeddedDNS)
 	for _, address := range datagrams {
 		t.UDP = append(t.UDP, netip.AddrPortFrom(address, 53).String())

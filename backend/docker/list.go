@@ -305,8 +305,16 @@ func removeLocal(dir state.Dir, workspace string) error {
 
 // removeAll ends and removes all there is of a bottle, agent first.
 func removeAll(ctx context.Context, api *client.Client, home state.Home, dir state.Dir, workspace string) error {
+	err := removeMade(ctx, api, home, dir.Slug())
+	if _, statErr := os.Stat(string(dir)); statErr == nil {
+		err = errors.Join(err, removeLocal(dir, workspace))
+	}
+	return err
+}
+
+// removeMade removes what the engine has of a bottle.
+func removeMade(ctx context.Context, api *client.Client, home state.Home, slug string) error {
 	b := &Backend{options: Options{Home: home}}
-	slug := dir.Slug()
 	found, err := b.find(ctx, api, slug)
 	if err != nil {
 		return err
@@ -319,20 +327,19 @@ func removeAll(ctx context.Context, api *client.Client, home state.Home, dir sta
 			delete(f.containers, part)
 		}
 	}
-	var group errgroup.Group
+	var services, networks errgroup.Group
 	for _, c := range f.containers {
-		group.Go(func() error {
+		services.Go(func() error {
 			return errors.Join(stopContainer(ctx, api, c.ID, bundleGrace), removeContainer(ctx, api, c.ID))
 		})
 	}
-	failed = append(failed, group.Wait())
+	failed = append(failed, services.Wait())
 	for id := range f.networks {
-		_, err := api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
-		failed = append(failed, gone(err))
+		networks.Go(func() error {
+			_, err := api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
+			return gone(err)
+		})
 	}
-	failed = append(failed, removeVolumes(ctx, api, f.volumes))
-	if _, err := os.Stat(string(dir)); err == nil {
-		failed = append(failed, removeLocal(dir, workspace))
-	}
+	failed = append(failed, networks.Wait(), removeVolumes(ctx, api, f.volumes))
 	return errors.Join(failed...)
 }

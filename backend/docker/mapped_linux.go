@@ -11,41 +11,26 @@ import (
 )
 
 // showAs mounts folder at target so that the files of its owner appear as those
-// of u, and what u writes becomes the owner's. It needs the host's root.
-func showAs(folder, target string, u user) error {
+// of u, and what u writes becomes the owner's. With throughRoot, root writes for
+// u there, as gVisor's keeper of files does. It needs the host's root.
+func showAs(folder, target string, u user, throughRoot bool) error {
 	fd, err := unix.Openat2(unix.AT_FDCWD, folder, &unix.OpenHow{
 		Flags: unix.O_PATH | unix.O_DIRECTORY | unix.O_CLOEXEC, Resolve: unix.RESOLVE_NO_SYMLINKS,
 	})
 	if err != nil {
 		return &os.PathError{Op: "open", Path: folder, Err: err}
 	}
-	defer unix.Close(fd)
-	var owner unix.Stat_t
-	if err := unix.Fstat(fd, &owner); err != nil {
-		return &os.PathError{Op: "stat", Path: folder, Err: err}
-	}
-	users, err := idmap.UserNamespace("/proc/self/exe", idmap.Owner{UID: int(owner.Uid), GID: int(owner.Gid)}, idmap.Owner{UID: u.uid, GID: u.gid})
+	opened := os.NewFile(uintptr(fd), folder)
+	defer opened.Close()
+	tree, err := idmap.Mount(opened, idmap.Show{As: idmap.Owner{UID: u.uid, GID: u.gid}, Root: throughRoot, Program: "/proc/self/exe"})
 	if err != nil {
-		return fmt.Errorf("map the owner of %s: %w", folder, err)
+		return err
 	}
-	defer users.Close()
-	tree, err := unix.OpenTree(fd, "", unix.OPEN_TREE_CLONE|unix.OPEN_TREE_CLOEXEC|unix.AT_EMPTY_PATH|unix.AT_RECURSIVE)
-	if err != nil {
-		return fmt.Errorf("mount %s: %w", folder, err)
-	}
-	defer unix.Close(tree)
-	err = unix.MountSetattr(tree, "", unix.AT_EMPTY_PATH|unix.AT_RECURSIVE, &unix.MountAttr{
-		Attr_set:  unix.MOUNT_ATTR_IDMAP | unix.MOUNT_ATTR_NOSUID | unix.MOUNT_ATTR_NODEV,
-		Userns_fd: uint64(users.Fd()),
-	})
-	if err != nil {
-		return fmt.Errorf("%s: this filesystem, or one mounted below the folder, cannot be shown under another owner "+
-			"(id-mapped mounts); run bottle as the folder's owner instead of root, or move it to ext4, xfs or btrfs: %w", folder, err)
-	}
+	defer tree.Close()
 	if err := os.MkdirAll(target, 0o700); err != nil {
 		return err
 	}
-	if err := unix.MoveMount(tree, "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
+	if err := unix.MoveMount(int(tree.Fd()), "", unix.AT_FDCWD, target, unix.MOVE_MOUNT_F_EMPTY_PATH); err != nil {
 		return fmt.Errorf("mount %s on %s: %w", folder, target, err)
 	}
 	return nil

@@ -7,7 +7,7 @@ import (
 	"os"
 )
 
-func showAs(string, string, user) error {
+func showAs(string, string, user, bool) error {
 	return errors.New("bottles of root need Linux; start bottle as an ordinary user")
 }
 

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/containerd/errdefs"
@@ -45,11 +46,50 @@ func subnetOf(name string, try int) netip.Prefix {
 	return netip.PrefixFrom(netip.AddrFrom4(base), netBits)
 }
 
+// taken are the networks that an engine has.
+type taken struct {
+	names   map[string]bool
+	subnets []netip.Prefix
+}
+
+func takenNetworks(ctx context.Context, api *client.Client) (taken, error) {
+	networks, err := api.NetworkList(ctx, client.NetworkListOptions{})
+	if err != nil {
+		return taken{}, fmt.Errorf("list networks: %w", err)
+	}
+	t := taken{names: make(map[string]bool)}
+	for _, n := range networks.Items {
+		t.names[n.Name] = true
+		for _, pool := range n.IPAM.Config {
+			if pool.Subnet.IsValid() {
+				t.subnets = append(t.subnets, pool.Subnet)
+			}
+		}
+	}
+	return t, nil
+}
+
+// pick finds a part of the range for a network, and takes it. A name that is
+// taken is an error: engines before 25.0 make a second network of the same name.
+func (t *taken) pick(name string) (wire, error) {
+	if t.names[name] {
+		return wire{}, explainNetwork(name, errors.New("network "+name+" already exists"))
+	}
+	for try := range netTries {
+		subnet := subnetOf(name, try)
+		if !slices.ContainsFunc(t.subnets, subnet.Overlaps) {
+			t.subnets = append(t.subnets, subnet)
+			return wire{subnet}, nil
+		}
+	}
+	return wire{}, fmt.Errorf("network %s: no free part of %s was found; end some bottles, or remove what is left of them with `bottle cleanup`", name, netRange)
+}
+
 // makeInner makes the network that agent and bundle share. The host has no
 // address on it, so that it has no gateway to reach.
-func (b *Backend) makeInner(ctx context.Context, api *client.Client, slug string) (wire, error) {
-	return makeNetwork(ctx, api, innerNetwork(slug), client.NetworkCreateOptions{
-		Internal: true, Options: innerOptions(api.ClientVersion()), Labels: networkLabels(b.options.Home, slug, partInner),
+func (s *start) makeInner(ctx context.Context) error {
+	return s.makeNetwork(ctx, innerNetwork(s.plan.Slug), s.layout.inner, client.NetworkCreateOptions{
+		Internal: true, Options: innerOptions(s.api.ClientVersion()), Labels: networkLabels(s.backend.options.Home, s.plan.Slug, partInner),
 	})
 }
 
@@ -61,43 +101,28 @@ func innerOptions(version string) map[string]string {
 }
 
 // makeOuter makes the network through which the bundle alone goes out.
-func (b *Backend) makeOuter(ctx context.Context, api *client.Client, slug string) (wire, error) {
-	return makeNetwork(ctx, api, outerNetwork(slug), client.NetworkCreateOptions{Labels: networkLabels(b.options.Home, slug, partOuter)})
+func (s *start) makeOuter(ctx context.Context) error {
+	return s.makeNetwork(ctx, outerNetwork(s.plan.Slug), s.layout.outer, client.NetworkCreateOptions{
+		Labels: networkLabels(s.backend.options.Home, s.plan.Slug, partOuter),
+	})
 }
 
-func makeNetwork(ctx context.Context, api *client.Client, name string, options client.NetworkCreateOptions) (wire, error) {
-	if err := nameIsFree(ctx, api, name); err != nil {
-		return wire{}, err
-	}
+// errOverlap says that a network's part of the range is somebody else's after
+// all.
+var errOverlap = errors.New("the addresses are taken")
+
+func (s *start) makeNetwork(ctx context.Context, name string, at wire, options client.NetworkCreateOptions) error {
 	no := false
 	options.Driver, options.EnableIPv6 = "bridge", &no
-	for try := range netTries {
-		subnet := subnetOf(name, try)
-		options.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: subnet}}}
-		_, err := api.NetworkCreate(ctx, name, options)
-		if err == nil {
-			return wire{subnet}, nil
-		}
-		if !strings.Contains(err.Error(), "overlap") {
-			return wire{}, explainNetwork(name, err)
-		}
+	options.IPAM = &network.IPAM{Driver: "default", Config: []network.IPAMConfig{{Subnet: at.subnet}}}
+	_, err := s.api.NetworkCreate(ctx, name, options)
+	if err == nil {
+		return nil
 	}
-	return wire{}, fmt.Errorf("network %s: no free part of %s was found; end some bottles, or remove what is left of them with `bottle cleanup`", name, netRange)
-}
-
-// nameIsFree is an error when a network has the name: engines before 25.0 make a
-// second one of the same name.
-func nameIsFree(ctx context.Context, api *client.Client, name string) error {
-	networks, err := api.NetworkList(ctx, client.NetworkListOptions{Filters: client.Filters{}.Add("name", name)})
-	if err != nil {
-		return fmt.Errorf("network %s: %w", name, err)
+	if strings.Contains(err.Error(), "overlap") {
+		return fmt.Errorf("network %s: %w: %w", name, errOverlap, err)
 	}
-	for _, n := range networks.Items {
-		if n.Name == name { // the filter takes parts of names as well
-			return explainNetwork(name, errors.New("network "+name+" already exists"))
-		}
-	}
-	return nil
+	return explainNetwork(name, err)
 }
 
 func explainNetwork(name string, err error) error {

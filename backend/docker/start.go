@@ -9,7 +9,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/moby/moby/api/types/container"
@@ -40,8 +39,11 @@ type start struct {
 	layout    layout
 
 	agent, sealer string // container ids
-	attached      client.HijackedResponse
-	exited        client.ContainerWaitResult // of the agent
+	// filling puts the files into the agent's container, while other things are
+	// made and started.
+	filling  errgroup.Group
+	attached client.HijackedResponse
+	exited   client.ContainerWaitResult // of the agent
 }
 
 // Start implements backend.Backend. The plan's inputs must be written.
@@ -88,6 +90,7 @@ func (s *start) undo() error {
 	if s.attached.Conn != nil {
 		s.attached.Close()
 	}
+	_ = s.filling.Wait()
 	err := removeAll(ctx, s.api, s.backend.options.Home, s.plan.State, s.workspace)
 	if err != nil {
 		err = fmt.Errorf("not everything was removed again, see `bottle cleanup`: %w", err)
@@ -120,12 +123,7 @@ func (s *start) run(ctx context.Context, streams backend.Stdio, progress func(st
 	progress("proving containment")
 	var proving errgroup.Group
 	proving.Go(func() error { return s.prove(ctx, host.Targets) })
-	proving.Go(func() error {
-		if s.sealer == "" {
-			return nil
-		}
-		return removeContainer(ctx, s.api, s.sealer)
-	})
+	proving.Go(func() error { return removeContainer(ctx, s.api, s.sealer) })
 	if err := proving.Wait(); err != nil {
 		return nil, err
 	}
@@ -162,31 +160,66 @@ func (s *start) make(ctx context.Context, terminal bool) error {
 	if err := s.layOut(); err != nil {
 		return err
 	}
+	taken, err := takenNetworks(ctx, s.api)
+	if err != nil {
+		return err
+	}
+	for {
+		if s.layout.inner, err = taken.pick(innerNetwork(s.plan.Slug)); err != nil {
+			return err
+		}
+		if s.layout.outer, err = taken.pick(outerNetwork(s.plan.Slug)); err != nil {
+			return err
+		}
+		err := s.makeAt(ctx, terminal)
+		if !errors.Is(err, errOverlap) {
+			return err
+		}
+		// Somebody was quicker: all is made anew with other addresses.
+		_ = s.filling.Wait()
+		s.filling = errgroup.Group{}
+		if err := removeMade(ctx, s.api, s.backend.options.Home, s.plan.Slug); err != nil {
+			return err
+		}
+	}
+}
+
+// makeAt makes networks and containers for the layout's addresses at once:
+// engines look for a container's networks when it starts.
+func (s *start) makeAt(ctx context.Context, terminal bool) error {
 	// What the engine was asked for is waited for, also when another thing
 	// fails: it would be made all the same, when nobody looks any more.
-	var networks, containers errgroup.Group
-	networks.Go(func() (err error) {
-		s.layout.inner, err = s.backend.makeInner(ctx, s.api, s.plan.Slug)
-		return err
-	})
-	networks.Go(func() (err error) {
-		s.layout.outer, err = s.backend.makeOuter(ctx, s.api, s.plan.Slug)
-		return err
-	})
-	if err := networks.Wait(); err != nil {
-		return err
+	var making errgroup.Group
+	making.Go(func() error { return s.makeInner(ctx) })
+	making.Go(func() error { return s.makeOuter(ctx) })
+	services := s.layout.services()
+	for _, service := range services {
+		making.Go(func() error { return s.createService(ctx, service) })
 	}
-	for _, service := range s.layout.services() {
-		containers.Go(func() error {
-			_, err := s.createService(ctx, service)
+	making.Go(func() error {
+		var pair errgroup.Group
+		pair.Go(func() (err error) {
+			s.agent, err = s.createAgent(ctx, terminal)
 			return err
 		})
-	}
-	containers.Go(func() (err error) {
-		s.agent, err = s.createAgent(ctx, terminal)
+		pair.Go(func() (err error) {
+			s.sealer, err = s.createSeal(ctx)
+			return err
+		})
+		err := pair.Wait()
+		if err == nil {
+			s.filling.Go(func() error { return s.fillAgent(ctx) })
+		}
 		return err
 	})
-	return containers.Wait()
+	if err := making.Wait(); err != nil {
+		return err
+	}
+	var connecting errgroup.Group
+	for _, service := range services {
+		connecting.Go(func() error { return s.connectService(ctx, service) })
+	}
+	return connecting.Wait()
 }
 
 // layOut makes what the containers find of this machine.
@@ -205,7 +238,7 @@ func (s *start) layOut() error {
 	if err := s.copyUpstreamCA(); err != nil {
 		return err
 	}
-	s.folders, err = prepareFolders(s.plan, s.workspace, s.user)
+	s.folders, err = prepareFolders(s.plan, s.workspace, s.user, s.runtime == runsc)
 	return err
 }
 
@@ -213,8 +246,7 @@ func (s *start) layOut() error {
 // gate, and seals the agent's network.
 func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 	group, groupCtx := errgroup.WithContext(ctx)
-	services := s.layout.services()
-	for _, service := range services {
+	for _, service := range s.layout.services() {
 		group.Go(func() error {
 			name := service.container(s.plan.Slug)
 			if _, err := s.api.ContainerStart(groupCtx, name, client.ContainerStartOptions{}); err != nil {
@@ -224,13 +256,7 @@ func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 		})
 	}
 	group.Go(func() error {
-		var filling errgroup.Group
-		filling.Go(func() error { return s.fillAgent(ctx, services[0].container(s.plan.Slug), s.agent) })
-		filling.Go(func() (err error) {
-			s.sealer, err = s.createSeal(ctx)
-			return err
-		})
-		if err := filling.Wait(); err != nil {
+		if err := s.filling.Wait(); err != nil {
 			return err
 		}
 		attached, err := s.api.ContainerAttach(ctx, s.agent, client.ContainerAttachOptions{
@@ -245,45 +271,9 @@ func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 		if _, err := s.api.ContainerStart(groupCtx, s.agent, client.ContainerStartOptions{}); err != nil {
 			return fmt.Errorf("start the agent's container: %w", err)
 		}
-		return s.seal(groupCtx, s.sealer)
+		return s.seal(groupCtx)
 	})
 	return group.Wait()
-}
-
-// waitReady returns when every role of a container is ready. One that dies
-// before that is not waited for.
-func (s *start) waitReady(ctx context.Context, of service) error {
-	name := of.container(s.plan.Slug)
-	var last error
-	for pause := 10 * time.Millisecond; ; pause = min(2*pause, 100*time.Millisecond) {
-		report, _, err := askHealth(ctx, s.api, s.plan.State, of.part, name)
-		if err == nil && report.Ready {
-			return nil
-		}
-		if last = err; err == nil {
-			last = errors.New("not every role is ready")
-		}
-		state, err := s.api.ContainerInspect(ctx, name, client.ContainerInspectOptions{})
-		if err == nil && state.Container.State != nil && (!state.Container.State.Running || state.Container.RestartCount > 0) {
-			return errors.Join(fmt.Errorf("%s ended with code %d while it started", name, state.Container.State.ExitCode), s.lastWords(name))
-		}
-		select {
-		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%s is not ready: %w: %w", name, context.Cause(ctx), last), s.lastWords(name))
-		case <-time.After(pause):
-		}
-	}
-}
-
-// lastWords quotes the end of a container's log, which holds no secrets.
-func (s *start) lastWords(name string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	text, err := logs(ctx, s.api, name, "1")
-	if err != nil || text == "" {
-		return nil
-	}
-	return errors.New(strings.TrimSpace(text))
 }
 
 // open opens the gate: from here on the agent's command runs.

@@ -45,12 +45,16 @@ func main() {
 		if err := seal(args); err != nil {
 			fail(err.Error())
 		}
+	case "seal-wire":
+		if err := sealWire(args); err != nil {
+			fail(err.Error())
+		}
 	default:
 		fail(usage)
 	}
 }
 
-const usage = "usage: bottle-init run -- COMMAND..., run-alone TARGETS -- COMMAND..., install FOLDER HOME FILES UID GID, exec TOKEN -- COMMAND..., prove TARGETS -- COMMAND..., seal ADDRESS:PORT..., signal TOKEN NUMBER"
+const usage = "usage: bottle-init run -- COMMAND..., run-alone TARGETS -- COMMAND..., install FOLDER HOME FILES UID GID, exec TOKEN -- COMMAND..., prove TARGETS -- COMMAND..., seal ADDRESS:PORT..., seal-wire ADDRESS:PORT..., signal TOKEN NUMBER"
 
 // command is what follows the "--".
 func command(args []string) []string {
