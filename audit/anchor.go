@@ -36,6 +36,7 @@ func (h Head) by() string {
 
 // The members of a record's detail that anchor a head.
 const (
+	bundleChain  = "bundle_chain"
 	bundleSeq    = "bundle_seq"
 	bundleHash   = "bundle_hash"
 	operatorSeq  = "operator_seq"
@@ -47,6 +48,14 @@ const (
 // as it is.
 func AnchorBundle(detail map[string]any, h Head) map[string]any {
 	return anchored(detail, bundleSeq, bundleHash, h)
+}
+
+// AnchorRole does the same for the chain of a role that runs in a bundle of its
+// own.
+func AnchorRole(detail map[string]any, role string, h Head) map[string]any {
+	out := AnchorBundle(detail, h)
+	out[bundleChain] = role
+	return out
 }
 
 // AnchorOperator returns detail with the head of the operator's chain, for a
@@ -132,8 +141,10 @@ type Anchor struct {
 	Seq  uint64
 	// Slug and Action are the record's.
 	Slug, Action string
-	// Bundle tells that Head is of the bundle's chain, else of the operator's.
+	// Bundle tells that Head is of the bundle's chain, else of the operator's;
+	// Role, that it is of the chain of a role in a bundle of its own.
 	Bundle bool
+	Role   string
 	Head   Head
 }
 
@@ -148,6 +159,7 @@ func (r *Report) note(file string, number int, line []byte) {
 	}
 	var e Entry
 	var detail struct {
+		BundleChain  string  `json:"bundle_chain"`
 		BundleSeq    *uint64 `json:"bundle_seq"`
 		BundleHash   string  `json:"bundle_hash"`
 		OperatorSeq  *uint64 `json:"operator_seq"`
@@ -160,7 +172,7 @@ func (r *Report) note(file string, number int, line []byte) {
 	by := fmt.Sprintf("%s line %d", file, number)
 	if detail.BundleSeq != nil || e.Action == RemovedAction {
 		bundle := a
-		bundle.Bundle = true
+		bundle.Bundle, bundle.Role = true, detail.BundleChain
 		if detail.BundleSeq != nil {
 			bundle.Head = Head{*detail.BundleSeq, detail.BundleHash, by}
 		}

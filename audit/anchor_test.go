@@ -96,7 +96,7 @@ func TestChainsNameEachOther(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		heads, removed := operators.Heads("b")
+		heads, removed := operators.Heads("b", "")
 		report, err := audit.VerifyBundle(bundle, operator, heads...)
 		if err != nil {
 			t.Fatal(err)

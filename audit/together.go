@@ -10,11 +10,12 @@ import (
 const RemovedAction = "cleanup"
 
 // Heads are the heads of a bottle's chain that the operator's chain, which the
-// report is of, remembers; removed tells that the operator removed it since.
-func (r Report) Heads(slug string) (heads []Head, removed bool) {
+// report is of, remembers; removed tells that the operator removed it since. A
+// role names the chain of one that runs in a bundle of its own, "" the bundle's.
+func (r Report) Heads(slug, role string) (heads []Head, removed bool) {
 	for _, a := range r.Anchors {
 		switch {
-		case !a.Bundle || a.Slug != slug:
+		case !a.Bundle || a.Slug != slug || a.Role != role && a.Action != RemovedAction:
 		case a.Action == RemovedAction:
 			heads, removed = nil, true
 		default:

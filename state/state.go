@@ -2,7 +2,6 @@
 package state
 
 import (
-	"os"
 	"path/filepath"
 )
 
@@ -52,19 +51,13 @@ func (d Dir) Plan() string           { return filepath.Join(d.In(), "plan.json")
 
 // The files in Out.
 func (d Dir) Queue() string     { return filepath.Join(d.Out(), "queue") }
-func (d Dir) Audit() string     { return filepath.Join(d.Out(), "audit", "bundle.jsonl") }
+func (d Dir) Audit() string     { return d.RoleAudit("bundle") }
 func (d Dir) BundleLog() string { return filepath.Join(d.Out(), "bundle.log") }
 func (d Dir) Health() string    { return filepath.Join(d.Out(), "health.sock") }
 
-// RoleAudits are the audit chains, beside Audit, of roles that run in a bundle
-// of their own; those that are there.
-func (d Dir) RoleAudits() []string {
-	var there []string
-	for _, role := range []string{"git-gate", "pipelock", "supervise"} {
-		path := filepath.Join(filepath.Dir(d.Audit()), role+".jsonl")
-		if _, err := os.Lstat(path); err == nil {
-			there = append(there, path)
-		}
-	}
-	return there
-}
+// LoneRoles are those that write an audit chain of their own, beside Audit, where
+// they run in a bundle of their own.
+var LoneRoles = []string{"git-gate", "pipelock", "supervise"}
+
+// RoleAudit is such a role's chain, there or not.
+func (d Dir) RoleAudit(role string) string { return filepath.Join(d.Out(), "audit", role+".jsonl") }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"io/fs"
+	"os"
 	"slices"
 	"time"
 
@@ -90,7 +91,7 @@ func checkChains(home state.Home, slugs []string) ([]checkedChain, error) {
 		if err := state.CheckSlug(slug); err != nil {
 			return nil, err
 		}
-		heads, removed := operator.Heads(slug)
+		heads, removed := operator.Heads(slug, "")
 		path := home.Dir(slug).Audit()
 		if !home.Exists(slug) {
 			if given && len(heads) == 0 && !removed {
@@ -104,11 +105,20 @@ func checkChains(home state.Home, slugs []string) ([]checkedChain, error) {
 			continue
 		}
 		checked = append(checked, checkBundle(home, slug, path, heads))
-		for _, path := range home.Dir(slug).RoleAudits() {
-			checked = append(checked, checkBundle(home, slug, path, nil))
+		for _, role := range state.LoneRoles {
+			heads, _ := operator.Heads(slug, role)
+			if path := home.Dir(slug).RoleAudit(role); len(heads) > 0 || isThere(path) {
+				checked = append(checked, checkBundle(home, slug, path, heads))
+			}
 		}
 	}
 	return checked, nil
+}
+
+// isThere tells whether a path names something, be it a link to nothing.
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 // checkBundle verifies one chain of a bottle.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"sync"
 	"time"
 
@@ -12,26 +13,42 @@ import (
 // anchorInterval is how often a running bottle's audit chain is looked at.
 const anchorInterval = 500 * time.Millisecond
 
-// anchors keeps heads of a running bottle's audit chain in the operator's: one
-// when the bottle is up, one for every 1,000 lines, and, with the record of the
-// bottle's end, the last. The bundle writes the chain and cannot write to the
-// operator's: what it takes back later does not fit any more.
+// anchors keeps heads of a running bottle's audit chains in the operator's: one
+// when the bottle is up, one for every 1,000 lines, and, with or before the
+// record of the bottle's end, the last. The bundle writes the chains and cannot
+// write to the operator's: what it takes back later does not fit any more.
 type anchors struct {
-	home  state.Home
-	plan  *plan.Plan
-	watch *audit.Watch
+	home   state.Home
+	plan   *plan.Plan
+	chains []*anchoredChain // the bundle's first
 
 	stop    chan struct{}
 	stopped sync.WaitGroup
 
-	begun  bool // the first head is kept
-	owed   []audit.Record
-	broken error // the chain is not what it was
+	owed []audit.Record
+}
+
+// anchoredChain is a chain that is followed.
+type anchoredChain struct {
+	role   string // whose it is; "" = the bundle's
+	watch  *audit.Watch
+	kept   uint64 // the newest line that is anchored; 0 = none
+	broken error  // the chain is not what it was
+}
+
+func (c *anchoredChain) anchor(detail map[string]any, head audit.Head) map[string]any {
+	if c.role == "" {
+		return audit.AnchorBundle(detail, head)
+	}
+	return audit.AnchorRole(detail, c.role, head)
 }
 
 // keepAnchors begins. It must be ended.
 func keepAnchors(home state.Home, p *plan.Plan) *anchors {
-	a := &anchors{home: home, plan: p, watch: audit.NewWatch(p.State.Audit()), stop: make(chan struct{})}
+	a := &anchors{home: home, plan: p, chains: []*anchoredChain{{watch: audit.NewWatch(p.State.Audit())}}, stop: make(chan struct{})}
+	for _, role := range state.LoneRoles {
+		a.chains = append(a.chains, &anchoredChain{role: role, watch: audit.NewWatch(p.State.RoleAudit(role))})
+	}
 	a.stopped.Go(func() {
 		tick := time.NewTicker(anchorInterval)
 		defer tick.Stop()
@@ -50,21 +67,31 @@ func keepAnchors(home state.Home, p *plan.Plan) *anchors {
 
 // look reads what the bundle added.
 func (a *anchors) look() {
-	if a.broken != nil {
-		return
+	for _, c := range a.chains {
+		if c.broken == nil {
+			a.follow(c)
+		}
 	}
-	heads, err := a.watch.Poll()
-	if err == nil && !a.begun {
+}
+
+func (a *anchors) follow(c *anchoredChain) {
+	heads, err := c.watch.Poll()
+	if err == nil && c.kept == 0 {
 		var head audit.Head
-		if head, err = a.watch.Head(); head.Seq > 0 {
-			heads, a.begun = append([]audit.Head{head}, heads...), true
+		if head, err = c.watch.Head(); head.Seq > 0 {
+			heads = append([]audit.Head{head}, heads...)
 		}
 	}
 	for _, head := range heads {
-		a.owe("kept", audit.AnchorBundle(nil, head))
+		a.owe("kept", c.anchor(nil, head))
+		c.kept = max(c.kept, head.Seq)
 	}
-	if a.broken = err; err != nil {
-		a.owe("broken", map[string]any{"error": err.Error()})
+	if c.broken = err; err != nil {
+		detail := map[string]any{"error": err.Error()}
+		if c.role != "" {
+			detail["role"] = c.role
+		}
+		a.owe("broken", detail)
 	}
 }
 
@@ -84,22 +111,31 @@ func (a *anchors) settle() error {
 	return nil
 }
 
-// end stops looking and adds the last head to the detail of the record of the
-// bottle's end.
+// end stops looking, keeps the last head of each chain, and adds that of the
+// bundle's to the detail of the record of the bottle's end.
 func (a *anchors) end(detail map[string]any) (map[string]any, error) {
 	close(a.stop)
 	a.stopped.Wait()
-	defer a.watch.Close()
 	a.look()
-	err := a.settle()
-	if a.broken == nil {
-		head, headErr := a.watch.Head()
-		if headErr == nil {
-			return audit.AnchorBundle(detail, head), err
+	var broken error
+	for _, c := range a.chains {
+		var head audit.Head
+		if c.broken == nil {
+			head, c.broken = c.watch.Head()
 		}
-		a.broken = headErr
+		c.watch.Close()
+		switch {
+		case c.broken != nil:
+			broken = errors.Join(broken, c.broken)
+		case c.role == "":
+			detail = c.anchor(detail, head)
+		case head.Seq > c.kept:
+			a.owe("kept", c.anchor(nil, head))
+		}
 	}
-	detail["audit_error"] = a.broken.Error()
-	sayAuditBroken(a.broken)
-	return detail, err
+	if broken != nil {
+		detail["audit_error"] = broken.Error()
+		sayAuditBroken(broken)
+	}
+	return detail, a.settle()
 }

@@ -91,8 +91,11 @@ func auditSources(home state.Home, slugs []string) ([]auditSource, error) {
 	sources := []auditSource{operator}
 	for _, slug := range slugs {
 		dir := home.Dir(slug)
-		for _, path := range append([]string{dir.Audit()}, dir.RoleAudits()...) {
-			sources = append(sources, auditSource{chain: "bundle", reader: audit.NewReader(path)})
+		sources = append(sources, auditSource{chain: "bundle", reader: audit.NewReader(dir.Audit())})
+		for _, role := range state.LoneRoles {
+			if path := dir.RoleAudit(role); isThere(path) {
+				sources = append(sources, auditSource{chain: "bundle", reader: audit.NewReader(path)})
+			}
 		}
 	}
 	return sources, nil
