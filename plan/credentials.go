@@ -3,6 +3,7 @@ package plan
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode"
 )
@@ -11,20 +12,25 @@ import (
 // variable EGRESS_TOKEN_n of the bundle.
 type credentials struct {
 	lookup func(string) (string, bool)
-	names  map[string]string // host variable → EGRESS_TOKEN_n
-	refs   map[string]string // EGRESS_TOKEN_n → host variable
-	values map[string]string // EGRESS_TOKEN_n → value
+	names  map[string]string   // host variable → EGRESS_TOKEN_n
+	refs   map[string]string   // EGRESS_TOKEN_n → host variable
+	values map[string]string   // EGRESS_TOKEN_n → value
+	roles  map[string][]string // EGRESS_TOKEN_n → who shows it to somebody
 	errs   []error
 }
 
 func newCredentials(lookup func(string) (string, bool)) *credentials {
-	return &credentials{lookup: lookup, names: map[string]string{}, refs: map[string]string{}, values: map[string]string{}}
+	return &credentials{lookup: lookup, names: map[string]string{}, refs: map[string]string{}, values: map[string]string{}, roles: map[string][]string{}}
 }
 
-// name returns the bundle's variable for a host variable. What is wrong with
-// the value is kept for err, so that the operator hears of all at once.
-func (c *credentials) name(ref, where string) string {
+// name returns the bundle's variable for a host variable that a role uses. What
+// is wrong with the value is kept for err, so that the operator hears of all at
+// once.
+func (c *credentials) name(ref, where, role string) string {
 	if name, ok := c.names[ref]; ok {
+		if !slices.Contains(c.roles[name], role) {
+			c.roles[name] = append(c.roles[name], role)
+		}
 		return name
 	}
 	name := fmt.Sprintf("EGRESS_TOKEN_%d", len(c.names)+1)
@@ -37,7 +43,7 @@ func (c *credentials) name(ref, where string) string {
 	case strings.ContainsFunc(value, func(r rune) bool { return unicode.IsControl(r) || unicode.IsSpace(r) }):
 		c.errs = append(c.errs, fmt.Errorf("%s: the value of %s holds a space or control character, which no header can carry", where, ref))
 	}
-	c.names[ref], c.refs[name], c.values[name] = name, ref, value
+	c.names[ref], c.refs[name], c.values[name], c.roles[name] = name, ref, value, []string{role}
 	return name
 }
 

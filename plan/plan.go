@@ -51,7 +51,10 @@ type Plan struct {
 	// Credentials tells for each variable of Tokens the host variable that its
 	// value came from.
 	Credentials map[string]string `json:"credentials"`
-	Limits      Limits            `json:"limits"`
+	// TokenRoles tells for each of them the roles that authenticate with it. To
+	// scan for it every role has it among Secrets.
+	TokenRoles map[string][]string `json:"token_roles"`
+	Limits     Limits              `json:"limits"`
 	// Note is something that the operator must know before the start; may be
 	// empty.
 	Note string `json:"-"`

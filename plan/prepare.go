@@ -112,7 +112,7 @@ func (p *Plan) build(ctx context.Context, o Options, agent *manifest.Agent, bott
 		}
 	}
 	p.Hosts, p.Repos = table.Hosts(), repos.Names()
-	p.Tokens, p.Credentials = credentials.values, credentials.refs
+	p.Tokens, p.Credentials, p.TokenRoles = credentials.values, credentials.refs, credentials.roles
 	p.Secrets = knownSecrets(credentials, env)
 	if err := p.choosePipelock(o, bottle); err != nil {
 		return err

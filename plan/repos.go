@@ -25,7 +25,7 @@ func prepareRepos(o Options, bottle *manifest.Bottle, credentials *credentials) 
 		repo := bottle.Repos[name]
 		identity, tokenEnv := "", ""
 		if repo.TokenRef != "" {
-			tokenEnv = credentials.name(repo.TokenRef, repo.Where)
+			tokenEnv = credentials.name(repo.TokenRef, repo.Where, "git-gate")
 		}
 		if repo.Identity != "" {
 			identity = path.Join("keys", name)

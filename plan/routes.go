@@ -31,7 +31,7 @@ func expandRoutes(bottle *manifest.Bottle, credentials *credentials) (*routes.Ta
 		r := &bottle.Routes[i]
 		tokenEnv := ""
 		if r.Auth != nil {
-			tokenEnv = credentials.name(r.Auth.TokenRef, r.Where)
+			tokenEnv = credentials.name(r.Auth.TokenRef, r.Where, "egress")
 		}
 		own[hostKey(r.Host)] = true
 		all = append(all, complete(r.Rendered(tokenEnv), presets)...)

@@ -141,8 +141,8 @@ func (l layout) env(s service, has func(string) bool) []string {
 	if l.separatePipelock() && has("pipelock") {
 		env = append(env, "PIPELOCK_TOKEN="+l.token)
 	}
-	if has("egress") || has("git-gate") {
-		for _, name := range slices.Sorted(maps.Keys(l.plan.Tokens)) {
+	for _, name := range slices.Sorted(maps.Keys(l.plan.Tokens)) {
+		if slices.ContainsFunc(l.plan.TokenRoles[name], has) {
 			env = append(env, name+"="+l.plan.Tokens[name])
 		}
 	}

@@ -175,9 +175,10 @@ func (s *start) serviceShape(of service, credentials map[string]string) (Contain
 	for _, part := range of.needs {
 		c.Needs[part] = Healthy
 	}
-	if slices.Contains(of.daemons, "egress") || slices.Contains(of.daemons, "git-gate") {
-		c.From = credentials
-	}
+	c.From = maps.Clone(credentials)
+	maps.DeleteFunc(c.From, func(name, _ string) bool {
+		return !slices.ContainsFunc(s.plan.TokenRoles[name], func(role string) bool { return slices.Contains(of.daemons, role) })
+	})
 	var hidden []string
 	c.Config.Env = slices.DeleteFunc(slices.Clone(c.Config.Env), func(variable string) bool {
 		if name, _, _ := strings.Cut(variable, "="); !slices.Contains(secretVariables, name) {
