@@ -158,7 +158,7 @@ func newLab(t *testing.T) *lab {
 		"PIPELOCK_SHA256=" + l.standIn.SHA256,
 		"SUPERVISE_LISTEN=unix:" + l.run("supervise.sock"),
 		"SUPERVISE_QUEUE=" + l.dir.Queue(),
-		"SUPERVISE_WAIT=120s",
+		"SUPERVISE_WAIT=30m",
 		"TMPDIR=" + root,
 		"GORACE=atexit_sleep_ms=0",
 	}
