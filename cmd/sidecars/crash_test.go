@@ -160,11 +160,19 @@ func TestOrphansOfPID1(t *testing.T) {
 	for crashes := 1; crashes <= 8; crashes++ {
 		w.signal(syscall.SIGUSR1)
 		w.waitPID(pid)
-		// Only the child's own status tells that it was killed.
+		// Only the child's own status tells that it was killed. Its
+		// predecessor may still be there; it is the older one.
+		inForce := 0
 		for _, child := range w.children() {
 			if name, _ := os.ReadFile(fmt.Sprintf("/proc/%d/cmdline", child)); strings.HasPrefix(string(name), w.standIn.Path) {
-				syscall.Kill(child, syscall.SIGKILL)
+				inForce = max(inForce, child)
 			}
+		}
+		if inForce == 0 {
+			t.Fatalf("no child among %v", w.children())
+		}
+		if err := syscall.Kill(inForce, syscall.SIGKILL); err != nil {
+			t.Fatal(err)
 		}
 		report := w.waitHealth("another restart", func(r health.Report) bool {
 			return r.Ready && r.Roles["pipelock"].Restarts == crashes
