@@ -61,7 +61,7 @@ func proveIn(t *testing.T, namespaces uintptr, targets containment.Targets) cont
 		t.Fatal(err)
 	}
 	cmd := exec.Command(exe)
-	cmd.Env = []string{"PROVE_STDIN=1"}
+	cmd.Env = []string{"PROVE_STDIN=1", "GORACE=atexit_sleep_ms=0"}
 	cmd.Stdin = bytes.NewReader(text)
 	isolate(cmd, namespaces)
 	said, err := cmd.Output()

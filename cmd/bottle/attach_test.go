@@ -109,7 +109,7 @@ func TestAttach(t *testing.T) {
 	bottle := func(args ...string) *exec.Cmd {
 		cmd := exec.Command(filepath.Join(programs, "bottle"), args...)
 		cmd.Dir = work
-		cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+home, "CLAUDE_BOTTLE_BACKEND=namespace", "TERM=xterm", "GORACE=atexit_sleep_ms=0")
+		cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+home, "CLAUDE_BOTTLE_BACKEND=namespace", "TERM=xterm")
 		return cmd
 	}
 	if err := os.MkdirAll(filepath.Join(home, "bottles"), 0o700); err != nil {
@@ -162,7 +162,7 @@ func TestAttachWithoutTerminal(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(home, "bottles", "shell.md"), []byte("---\nagent:\n  command: [sh]\n---\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := append(os.Environ(), "CLAUDE_BOTTLE_HOME="+home, "CLAUDE_BOTTLE_BACKEND=namespace", "GORACE=atexit_sleep_ms=0")
+	env := append(os.Environ(), "CLAUDE_BOTTLE_HOME="+home, "CLAUDE_BOTTLE_BACKEND=namespace")
 	up := exec.Command(filepath.Join(programs, "bottle"), "up", "--label", "piped", "--", "sh", "-c", "echo ready; read -r word; echo $word")
 	up.Dir, up.Env = work, env
 	in, _ := up.StdinPipe()

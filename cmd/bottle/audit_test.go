@@ -42,7 +42,7 @@ func newAuditHome(t *testing.T) auditHome {
 
 func (h auditHome) bottle(args ...string) (string, error) {
 	cmd := exec.Command(filepath.Join(programs, "bottle"), args...)
-	cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+h.dir, "GORACE=atexit_sleep_ms=0", "TZ=UTC")
+	cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+h.dir, "TZ=UTC")
 	out, err := cmd.CombinedOutput()
 	return string(out), err
 }
@@ -192,7 +192,7 @@ func TestOperatorLogTakesManyAtOnce(t *testing.T) {
 	}
 	for range 2 { // each sees all of them; a bottle is removed once
 		cmd := exec.Command(filepath.Join(programs, "bottle"), "cleanup", "--ended", "--yes")
-		cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+h.dir, "GORACE=atexit_sleep_ms=0")
+		cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+h.dir)
 		if err := cmd.Start(); err != nil {
 			t.Fatal(err)
 		}

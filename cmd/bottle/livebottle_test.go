@@ -25,7 +25,7 @@ func startBottle(t *testing.T, slug string, environ ...string) *liveBottle {
 	t.Helper()
 	b := &liveBottle{t: t, slug: slug, home: t.TempDir(), workspace: t.TempDir()}
 	b.env = append(os.Environ(), append([]string{
-		"PATH=" + programs + ":" + os.Getenv("PATH"), "CLAUDE_BOTTLE_HOME=" + b.home, "GORACE=atexit_sleep_ms=0",
+		"PATH=" + programs + ":" + os.Getenv("PATH"), "CLAUDE_BOTTLE_HOME=" + b.home,
 	}, environ...)...)
 	for path, content := range map[string][]byte{
 		filepath.Join(b.home, "bottles", "plain.md"): []byte("---\negress:\n  routes:\n    - host: base.test\n---\n"),

@@ -40,6 +40,7 @@ func run(m *testing.M) int {
 	programs = dir
 	// A machine with an engine and images must not make other bottles of them.
 	os.Setenv("CLAUDE_BOTTLE_BACKEND", "namespace")
+	os.Setenv("GORACE", "atexit_sleep_ms=0") // by default each program waits a second at its end
 	return m.Run()
 }
 
@@ -55,7 +56,7 @@ func setUp(env *testscript.Env) error {
 	env.Setenv("PATH", programs+":"+os.Getenv("PATH"))
 	env.Setenv("CLAUDE_BOTTLE_HOME", filepath.Join(env.WorkDir, "home"))
 	env.Setenv("TERM", "xterm")
-	env.Setenv("GORACE", "atexit_sleep_ms=0") // by default each program waits a second at its end
+	env.Setenv("GORACE", os.Getenv("GORACE"))
 	env.Cd = filepath.Join(env.WorkDir, "project")
 	return errors.Join(
 		os.MkdirAll(env.Cd, 0o700),

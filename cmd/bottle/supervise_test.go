@@ -61,7 +61,7 @@ func (s *supervised) command(args ...string) *exec.Cmd {
 	cmd := exec.Command(filepath.Join(programs, "bottle"), args...)
 	cmd.Dir = s.work
 	cmd.Env = append(os.Environ(), "CLAUDE_BOTTLE_HOME="+s.home, "CLAUDE_BOTTLE_BACKEND=namespace", "TERM=xterm",
-		"EGRESS_RESOLVER=127.0.0.1:1", "SUPERVISE_WAIT=60s", "GORACE=atexit_sleep_ms=0", "VISUAL=", "EDITOR=")
+		"EGRESS_RESOLVER=127.0.0.1:1", "SUPERVISE_WAIT=60s", "VISUAL=", "EDITOR=")
 	return cmd
 }
 

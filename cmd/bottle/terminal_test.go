@@ -113,7 +113,7 @@ func TestAtATerminal(t *testing.T) {
 // and ends the start; from then on it is the command's.
 func TestInterruptAtATerminal(t *testing.T) {
 	b := &liveBottle{t: t, home: t.TempDir(), workspace: t.TempDir()}
-	b.env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"), "CLAUDE_BOTTLE_HOME="+b.home, "GORACE=atexit_sleep_ms=0")
+	b.env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"), "CLAUDE_BOTTLE_HOME="+b.home)
 
 	// Before: a bundle that never becomes ready keeps the start waiting.
 	never := filepath.Join(b.workspace, "sidecars")
