@@ -211,6 +211,9 @@ func TestFilesThatAreNotInForce(t *testing.T) {
 	// cannot be read.
 	broken := "routes: [{hots: a}]"
 	l.write(l.dir.Routes(), []byte(broken))
+	if _, err := o.Allow(t.Context(), "new.test"); !errors.Is(err, control.ErrNotInForce) || !strings.Contains(err.Error(), "hots") {
+		t.Errorf("allow, on a file that nobody can read: %v", err)
+	}
 	if _, err := o.SetRoutes(t.Context(), []byte(broken), []byte(src)); err != nil {
 		t.Fatal(err)
 	}

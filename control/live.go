@@ -105,8 +105,10 @@ func (o *Operator) readNow(ctx context.Context) (l live, err error) {
 			return live{}, fmt.Errorf("reading pipelock's live configuration: %w", err)
 		}
 	}
-	l.table, err = routes.Parse(l.Routes)
-	return l, err
+	if l.table, err = routes.Parse(l.Routes); err != nil {
+		return l, fmt.Errorf("%s: %w: %w", egress, ErrNotInForce, err)
+	}
+	return l, nil
 }
 
 // inForce compares the files with what the bundle tells.

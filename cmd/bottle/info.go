@@ -47,10 +47,10 @@ func newInfo(a *app) *cobra.Command {
 			return err
 		}
 		if info.Routes, err = liveHosts(cmd.Context(), bottle, dir); err != nil {
-			return err
+			sayError(err) // the rest is worth knowing all the more
 		}
 		if info.Grants, err = control.For(bottle, control.Options{Home: home, Slug: args[0]}).Grants(cmd.Context()); err != nil {
-			sayError(explainChange(err)) // the rest is worth knowing all the more
+			sayError(explainChange(err))
 		}
 		if a.json {
 			return printJSON(info)
