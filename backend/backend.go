@@ -90,7 +90,8 @@ type Size struct{ Rows, Cols uint16 }
 type Status struct {
 	Slug    string `json:"slug"`
 	Backend string `json:"backend"`
-	// State is "running", "starting" or "dead".
+	// State is "running", "starting", "dead", or "unknown" where who could tell
+	// does not answer.
 	State string `json:"state"`
 	Agent string `json:"agent"`
 	Since string `json:"since"`

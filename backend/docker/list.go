@@ -132,15 +132,16 @@ func (b *Backend) records() (map[string]record, error) {
 	return all, nil
 }
 
-// List implements backend.Backend. Where no engine answers, bottles that were
-// not removed are dead.
+// List implements backend.Backend. Where no engine answers, nobody knows of the
+// bottles that were not removed: an engine may let its containers live.
 func (b *Backend) List(ctx context.Context) ([]backend.Status, error) {
 	records, err := b.records()
 	if err != nil {
 		return nil, err
 	}
 	found := map[string]remains{}
-	if api, err := connect(ctx); err == nil {
+	api, lost := connect(ctx)
+	if lost == nil {
 		defer api.Close()
 		if found, err = b.find(ctx, api, ""); err != nil {
 			return nil, err
@@ -155,7 +156,11 @@ func (b *Backend) List(ctx context.Context) ([]backend.Status, error) {
 	slices.Sort(slugs)
 	var list []backend.Status
 	for _, slug := range slugs {
-		list = append(list, b.status(slug, records[slug], found[slug]))
+		status := b.status(slug, records[slug], found[slug])
+		if lost != nil && status.State == "dead" {
+			status.State = "unknown"
+		}
+		list = append(list, status)
 	}
 	return list, nil
 }
@@ -169,7 +174,9 @@ func (b *Backend) status(slug string, r record, f remains) backend.Status {
 	if s.Agent == "" {
 		s.Agent = f.agent
 	}
-	s.Since = since.Format(time.RFC3339)
+	if !since.IsZero() {
+		s.Since = since.Format(time.RFC3339)
+	}
 	switch {
 	case r.State == "starting" && hasUp(b.options.Home.Dir(slug)):
 		s.State = "starting"
@@ -303,13 +310,25 @@ func removeLocal(dir state.Dir, workspace string) error {
 	return errors.Join(removeFolders(dir), removeSecrets(dir), removeRecord(dir))
 }
 
-// removeAll ends and removes all there is of a bottle, agent first.
-func removeAll(ctx context.Context, api *client.Client, home state.Home, dir state.Dir, workspace string) error {
-	err := removeMade(ctx, api, home, dir.Slug())
-	if _, statErr := os.Stat(string(dir)); statErr == nil {
-		err = errors.Join(err, removeLocal(dir, workspace))
+// removeAll ends and removes all there is of a bottle, agent first. What it left
+// on this machine is removed when the engine has nothing more of it.
+//
+// It comes to the engine anew. One that is being stopped lets nobody in, but
+// goes on serving who is inside, and ends in the middle of what it was asked
+// for: Docker 20.10 never starts again with a network that was half removed.
+func removeAll(ctx context.Context, home state.Home, dir state.Dir, workspace string) error {
+	api, err := connect(ctx)
+	if err != nil {
+		return err
 	}
-	return err
+	defer api.Close()
+	if err := removeMade(ctx, api, home, dir.Slug()); err != nil {
+		return err
+	}
+	if _, err := os.Stat(string(dir)); err != nil {
+		return nil
+	}
+	return removeLocal(dir, workspace)
 }
 
 // removeMade removes what the engine has of a bottle.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"io"
 	"os"
+	"time"
 
 	"github.com/moby/moby/api/pkg/stdcopy"
 	"github.com/moby/moby/client"
@@ -26,21 +27,32 @@ func logs(ctx context.Context, api *client.Client, name, lines string) (string, 
 	return text.String(), err
 }
 
-// followLog copies what a bundle says to a file, as long as it lives. What
-// cannot be written is forgotten; the engine has it too.
+// followLog copies what a bundle says to a file, as long as it lives, whatever
+// becomes of the engine meanwhile. What cannot be written is forgotten; the
+// engine has it too.
 func followLog(ctx context.Context, api *client.Client, name, path string) {
-	stream, err := api.ContainerLogs(ctx, name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true})
-	if err != nil {
-		return
-	}
-	defer stream.Close()
 	file, err := os.OpenFile(path, os.O_CREATE|os.O_WRONLY|os.O_APPEND|unix.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return
 	}
 	defer file.Close()
 	bounded := &boundedWriter{to: file, left: maxBundleLog}
-	_, _ = stdcopy.StdCopy(bounded, bounded, stream)
+	since := ""
+	for ctx.Err() == nil && bounded.left > 0 {
+		stream, err := api.ContainerLogs(ctx, name, client.ContainerLogsOptions{ShowStdout: true, ShowStderr: true, Follow: true, Since: since})
+		if err != nil && !isLost(err) {
+			return
+		}
+		if err == nil {
+			_, _ = stdcopy.StdCopy(bounded, bounded, stream)
+			stream.Close()
+			since = time.Now().Format(time.RFC3339Nano)
+		}
+		select {
+		case <-ctx.Done():
+		case <-time.After(enginePause):
+		}
+	}
 }
 
 // boundedWriter ends with an error what writes more than is left.

@@ -157,5 +157,5 @@ func (r *remote) Down(ctx context.Context) error {
 	if record, err := readRecord(r.dir); err == nil {
 		workspace = record.Workspace
 	}
-	return removeAll(ctx, r.api, r.backend.options.Home, r.dir, workspace)
+	return removeAll(ctx, r.backend.options.Home, r.dir, workspace)
 }

@@ -91,7 +91,7 @@ func (s *start) undo() error {
 		s.attached.Close()
 	}
 	_ = s.filling.Wait()
-	err := removeAll(ctx, s.api, s.backend.options.Home, s.plan.State, s.workspace)
+	err := removeAll(ctx, s.backend.options.Home, s.plan.State, s.workspace)
 	if err != nil {
 		err = fmt.Errorf("not everything was removed again, see `bottle cleanup`: %w", err)
 	}
