@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -38,11 +39,38 @@ func run(m *testing.M) int {
 		}
 	}
 	programs = dir
+	if os.Getenv("CLAUDE_BOTTLE_BACKEND") == "docker" {
+		if err := makeImages(); err != nil {
+			fmt.Fprintln(os.Stderr, "the suite on docker needs an engine, see scripts/docker-engine:", err)
+			return 1
+		}
+	}
 	return m.Run()
 }
 
+// makeImages names the images of a bottle on docker, where nobody did. The
+// bundle's is built of the present source, the agent's is what
+// scripts/docker-engine makes.
+func makeImages() error {
+	if os.Getenv("CLAUDE_BOTTLE_AGENT_IMAGE") == "" {
+		os.Setenv("CLAUDE_BOTTLE_AGENT_IMAGE", "claude-bottle-agent:test")
+	}
+	if os.Getenv("CLAUDE_BOTTLE_SIDECAR_IMAGE") != "" {
+		return nil
+	}
+	const image = "claude-bottle-sidecars:attack"
+	os.Setenv("CLAUDE_BOTTLE_SIDECAR_IMAGE", image)
+	build := exec.Command("../scripts/image")
+	build.Env = append(os.Environ(), "IMAGE="+image, "PIPELOCK_BIN=", "PIPELOCK_IMAGE=")
+	if out, err := build.CombinedOutput(); err != nil {
+		return fmt.Errorf("%w: %s", err, out)
+	}
+	return nil
+}
+
 // TestAttacks plays every case in a real bottle, of the backend that
-// CLAUDE_BOTTLE_BACKEND names.
+// CLAUDE_BOTTLE_BACKEND names, with docker in the shape that
+// CLAUDE_BOTTLE_SIDECAR_BUNDLE says.
 func TestAttacks(t *testing.T) {
 	w := newWorld(t)
 	home := w.up(t)
