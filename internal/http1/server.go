@@ -16,7 +16,8 @@ import (
 )
 
 // Server is used as net/http's. Handler must be set; no field may change once
-// Serve was called.
+// Serve was called. It does not bound the length of heads and trailers: its
+// connections must.
 type Server struct {
 	// Handler's ResponseWriter has what http.ResponseController asks for, but
 	// EnableFullDuplex, which is always on. Requests have contexts that end

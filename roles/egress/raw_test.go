@@ -125,6 +125,25 @@ func TestPipelined(t *testing.T) {
 	}
 }
 
+// TestNothingFollowsConnectInTunnel: what comes after a CONNECT is not parsed on
+// the wire, so it is not served either.
+func TestNothingFollowsConnectInTunnel(t *testing.T) {
+	l := newLab(t, route("api.test"))
+	conn := l.tunnel("api.test")
+	fmt.Fprint(conn, "CONNECT api.test:443 HTTP/1.1\r\nHost: api.test:443\r\n\r\n"+
+		"GET /folded HTTP/1.1\nHost: api.test\nX-A: b\n c\n\n")
+	r := bufio.NewReader(conn)
+	l.wantBlock("CONNECT", readAnswer(t, r, "CONNECT"), policy.Malformed)
+	if _, err := r.ReadByte(); err == nil {
+		t.Error("the connection goes on after CONNECT")
+	}
+	if got := l.origin.all(); len(got) > 0 {
+		t.Errorf("what followed CONNECT arrived: %v", got)
+	}
+	good := "GET /v1 HTTP/1.1\r\nHost: api.test\r\n\r\n"
+	l.wantThrough("control", sayTo(t, l.tunnel("api.test"), good))
+}
+
 func TestBrokenChunks(t *testing.T) {
 	l := newLab(t, route("api.test"))
 	head := "POST /v1 HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n"

@@ -172,6 +172,10 @@ func (t *tunnel) cut(reason string) {
 // serveTunnelled serves the requests inside tunnels.
 func (r *Role) serveTunnelled(w http.ResponseWriter, req *http.Request) {
 	t := tunnelOf(req)
+	if req.Method == http.MethodConnect {
+		// The wire no longer parses what follows.
+		w.Header().Set("Connection", "close")
+	}
 	if t.wire != nil && req.RequestURI == r.marker && t.wire.broken.Load() != nil {
 		r.refuseBroken(w, t.wire.broken.Load(), t.host)
 		return
