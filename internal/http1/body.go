@@ -61,9 +61,8 @@ func (b *requestBody) end() {
 	b.mu.Unlock()
 }
 
-// whole reports whether nothing of the body is left on the connection. What
-// is there already of a rest is dropped.
-func (b *requestBody) whole() bool {
+// here reports whether all of the body that was not read yet came already.
+func (b *requestBody) here() bool {
 	if b == nil {
 		return true
 	}
@@ -71,7 +70,25 @@ func (b *requestBody) whole() bool {
 		return false // somebody waits for more of it
 	}
 	defer b.mu.Unlock()
-	if !b.over && !b.expect && b.left >= 0 && b.left <= int64(b.conn.r.Buffered()) {
+	return b.ended()
+}
+
+// ended needs the lock.
+func (b *requestBody) ended() bool {
+	return b.over || !b.expect && b.left >= 0 && b.left <= int64(b.conn.r.Buffered())
+}
+
+// drop reads what is there already of a body that no handler reads any more,
+// and reports whether nothing of it is left on the connection.
+func (b *requestBody) drop() bool {
+	if b == nil {
+		return true
+	}
+	if !b.mu.TryLock() {
+		return false
+	}
+	defer b.mu.Unlock()
+	if !b.over && b.ended() {
 		_, err := io.Copy(io.Discard, b.body)
 		b.over = err == nil
 	}

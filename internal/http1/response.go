@@ -138,7 +138,7 @@ func (w *response) begin() error {
 // connection, and leaves in the header what the head says beside that.
 func (w *response) frame() {
 	h := w.header
-	if httpguts.HeaderValuesContainsToken(h["Connection"], "close") || !w.body.whole() || w.conn.server.stopping() {
+	if httpguts.HeaderValuesContainsToken(h["Connection"], "close") || !w.body.here() || w.conn.server.stopping() {
 		w.close = true
 	}
 	delete(h, "Connection")
@@ -232,7 +232,7 @@ func (w *response) finish() outcome {
 	switch {
 	case w.length > w.written && w.request.Method != http.MethodHead && allowsBody(w.status):
 		return end // the client must notice that some is missing
-	case !w.body.whole():
+	case !w.body.drop():
 		return linger
 	case w.close || !w.conn.server.finished(w.conn):
 		return end

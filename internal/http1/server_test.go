@@ -203,6 +203,25 @@ func TestUnreadBodyDoesNotEatTheAnswer(t *testing.T) {
 	}
 }
 
+// TestAnswerBegunBeforeTheBodyIsRead: the handler still gets all of the body, and
+// the connection lives on.
+func TestAnswerBegunBeforeTheBodyIsRead(t *testing.T) {
+	_, dial := served(t, func(w http.ResponseWriter, r *http.Request) {
+		_ = http.NewResponseController(w).Flush()
+		if r.Method == http.MethodPost {
+			_, _ = io.Copy(w, r.Body)
+		}
+	})
+	c := dial()
+	r := bufio.NewReader(c)
+	for _, method := range []string{"POST", "PUT", "POST"} {
+		_, _ = io.WriteString(c, method+" / HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody")
+		if got := told(t, r, method); strings.Contains(got, "body") != (method == http.MethodPost) || strings.Contains(got, "error") {
+			t.Errorf("%s: %s", method, got)
+		}
+	}
+}
+
 func TestPipelined(t *testing.T) {
 	_, dial := served(t, answers)
 	c := dial()
