@@ -65,6 +65,9 @@ func (w *response) Write(p []byte) (int, error) {
 	case w.status == 0:
 		w.status = http.StatusOK
 	}
+	if len(p) > 0 && !allowsBody(w.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
 	if !w.begun {
 		if w.header["Content-Length"] == nil && w.header["Trailer"] == nil && len(w.pending)+len(p) <= pendingSize {
 			w.pending = append(w.pending, p...)
@@ -82,8 +85,6 @@ func (w *response) write(p []byte) (int, error) {
 	switch {
 	case len(p) == 0 || w.request.Method == http.MethodHead:
 		return len(p), nil
-	case !allowsBody(w.status):
-		return 0, http.ErrBodyNotAllowed
 	case w.length >= 0 && int64(len(p)) > w.length-w.written:
 		return 0, http.ErrContentLength
 	}

@@ -89,6 +89,11 @@ func answers(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set(http.TrailerPrefix+"X-Late", "l")
 	case "/none":
 		w.WriteHeader(http.StatusNoContent)
+	case "/nobody":
+		w.WriteHeader(http.StatusNoContent)
+		if _, err := io.WriteString(w, "nothing"); !errors.Is(err, http.ErrBodyNotAllowed) {
+			panic(err)
+		}
 	case "/same":
 		w.Header().Set("Etag", `"x"`)
 		w.WriteHeader(http.StatusNotModified)
@@ -123,7 +128,7 @@ func TestAsNetHTTP(t *testing.T) {
 	defer theirs.Close()
 
 	var cases []string
-	for _, path := range []string{"/echo", "/length", "/long", "/flush", "/trailer", "/none", "/same", "/close", "/empty", "/strange", "/short", "/abort", "/panic"} {
+	for _, path := range []string{"/echo", "/length", "/long", "/flush", "/trailer", "/none", "/nobody", "/same", "/close", "/empty", "/strange", "/short", "/abort", "/panic"} {
 		cases = append(cases, "GET "+path+" HTTP/1.1\r\nHost: a\r\n\r\n", "GET "+path+" HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")
 		if path != "/close" { // HTTP/1.0 need not say so
 			cases = append(cases, "GET "+path+" HTTP/1.0\r\n\r\n")
