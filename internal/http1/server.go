@@ -171,7 +171,9 @@ func (k *serverConn) serve(request *http.Request) (next outcome) {
 			k.server.Log.Error("a handler panicked", "panic", reason)
 		}
 	}()
-	k.server.Handler.ServeHTTP(w, request.WithContext(k.ctx))
+	// In place: the body tells its trailers to the request that was read.
+	*request = *request.WithContext(k.ctx)
+	k.server.Handler.ServeHTTP(w, request)
 	if w.hijacked {
 		return hijacked
 	}

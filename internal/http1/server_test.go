@@ -140,6 +140,7 @@ func TestAsNetHTTP(t *testing.T) {
 	cases = append(cases,
 		"POST /echo HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
 		"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\n\r\n2\r\nbo\r\n2\r\ndy\r\n0\r\nX-T: v\r\n\r\n",
+		"POST /echo HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nbo\r\n0\r\nX-Unannounced: v\r\n\r\n",
 		"POST /echo HTTP/1.1\r\nHost: a\r\nExpect: a-miracle\r\nContent-Length: 4\r\n\r\nbody",
 		"POST /length HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbody",
 	)

@@ -138,6 +138,8 @@ func TestTrailers(t *testing.T) {
 		raw := "POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\nTrailer: " + name + "\r\n\r\n3\r\nabc\r\n0\r\n\r\n"
 		l.wantBlock("announced "+name, sayTo(t, l.tunnel("api.test"), raw), policy.Secret)
 	}
+	raw = "POST / HTTP/1.1\r\nHost: api.test\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\nX-Undeclared: hunter2-hunter2-hunter2\r\n\r\n"
+	l.wantBlock("undeclared", sayTo(t, l.tunnel("api.test"), raw), policy.Secret)
 	l.origin.handler = func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Trailer", "X-Sum")
 		fmt.Fprint(w, "body")
