@@ -9,6 +9,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"math/bits"
 	"slices"
 	"sync"
 )
@@ -293,11 +294,9 @@ func holdsContainer(body []byte, offset int64) bool {
 		return slices.ContainsFunc(openers, func(o opener) bool { return o.magic != "" && o.next(body, offset) >= 0 })
 	}
 	for at, c := range body {
-		if !beginsMagic[c] {
-			continue
-		}
-		for i := range openers {
-			if o := &openers[i]; o.magic != "" && bytes.HasPrefix(body[at:], []byte(o.magic)) && (!o.first || offset+int64(at) == 0) {
+		for kinds := magicsWith[c]; kinds != 0; kinds &= kinds - 1 {
+			o := &openers[bits.TrailingZeros32(kinds)]
+			if bytes.HasPrefix(body[at:], []byte(o.magic)) && (!o.first || offset+int64(at) == 0) {
 				return true
 			}
 		}
@@ -309,10 +308,11 @@ func holdsContainer(body []byte, offset int64) bool {
 // search for every magic.
 const shortBody = 128
 
-var beginsMagic = func() (table [256]bool) {
-	for _, o := range openers {
+// magicsWith has, by their first byte, a bit for each opener with a magic.
+var magicsWith = func() (table [256]uint32) {
+	for i, o := range openers {
 		if o.magic != "" {
-			table[o.magic[0]] = true
+			table[o.magic[0]] |= 1 << i
 		}
 	}
 	return table

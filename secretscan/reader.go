@@ -73,7 +73,7 @@ func (r *reader) Read(p []byte) (int, error) {
 func (r *reader) fill() {
 	if drop := r.next - context; drop > 0 {
 		r.lines += bytes.Count(r.buf[:drop], []byte("\n"))
-		r.buf = slices.Delete(r.buf, 0, drop)
+		r.buf = r.buf[:copy(r.buf, r.buf[drop:])]
 		r.next, r.safe, r.scanned = r.next-drop, r.safe-drop, r.scanned-drop
 		r.passed += int64(drop)
 	}
