@@ -129,7 +129,7 @@ func shortest(list []string) int {
 // class lists the characters of a small class.
 func class(ranges []rune) ([]string, bool) {
 	var list []string
-	seen := make(map[rune]bool)
+	var seen [0x80]bool
 	for i := 0; i+1 < len(ranges); i += 2 {
 		for r := ranges[i]; r <= ranges[i+1]; r++ {
 			if r >= 0x80 {

@@ -1,9 +1,11 @@
 package secretscan
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -101,48 +103,31 @@ func loadRules() (*rules, error) {
 	if rs.global, err = newAllowlists(true, append(from.Allowlists, from.Allowlist)); err != nil {
 		return nil, err
 	}
+	sources := slices.DeleteFunc(from.Rules, func(r ruleSource) bool {
+		return r.Regex == "" || r.Path != "" && !slices.Contains(anyPath, r.ID) || r.SkipReport
+	})
+	own := len(sources)
+	sources = append(sources, ownRules...)
+	made, begins := make([]*rule, len(sources)), make([]beginnings, len(sources))
+	workers := runtime.GOMAXPROCS(0)
+	errs := make([]error, workers)
+	var group sync.WaitGroup
+	for worker := range workers {
+		group.Go(func() {
+			for i := worker; i < len(sources) && errs[worker] == nil; i += workers {
+				made[i], begins[i], errs[worker] = newRule(&sources[i], i >= own)
+			}
+		})
+	}
+	group.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	rs.list = made
 	var list []string
 	numbers := make(map[string]int)
-	for i, r := range slices.Concat(from.Rules, ownRules) {
-		own := i >= len(from.Rules)
-		if r.Regex == "" || r.Path != "" && !slices.Contains(anyPath, r.ID) || r.SkipReport {
-			continue
-		}
-		made := &rule{id: r.ID, source: r.Regex, entropy: r.Entropy, secretGroup: r.SecretGroup}
-		if made.allow, err = newAllowlists(false, append(r.Allowlists, r.Allowlist)); err != nil {
-			return nil, err
-		}
-		if r.ID == nonceRule {
-			made.allow = append(made.allow, nonceList())
-		}
-		for _, allow := range slices.Concat(r.Allowlists, []*allowSource{r.Allowlist}) {
-			made.lettersAllowed = made.lettersAllowed || allow != nil && allow.alone() && slices.Contains(allow.Regexes, lettersOnly)
-		}
-		made.strict, made.drawn = own, r.drawn
-		made.leads = strings.Contains(r.Regex, leadingName)
-		parsed, err := syntax.Parse(r.Regex, syntax.Perl)
-		if err != nil {
-			return nil, fmt.Errorf("secretscan: gitleaks' rule %s: %w", r.ID, err)
-		}
-		expression := r.Regex
-		loose, both := loosen(parsed, made.leads)
-		begins := heads(withoutLead(parsed))
-		if own {
-			made.alnumHead, made.fixed = alnumPrefix(parsed), !varies(parsed)
-		} else if loose != nil && (begins != nil || made.leads) {
-			expression = both.String()
-			made.loose = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(loose.String()) })
-			made.alnumHead, made.fixed, made.drawn = !made.leads && alnumPrefix(loose), !varies(loose), made.leads
-		}
-		made.machine = sync.OnceValue(func() *automaton { return mustAutomaton(expression) })
-		made.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
-		use := wordUse{rule: len(rs.list)}
-		if begins == nil {
-			begins, use.anywhere = longEnough(r.Keywords), true
-		}
-		slices.Sort(begins)
-		for _, word := range slices.Compact(begins) {
-			word = strings.ToLower(word)
+	for i, b := range begins {
+		for _, word := range b.words {
 			n, ok := numbers[word]
 			if !ok {
 				n = len(list)
@@ -150,12 +135,60 @@ func loadRules() (*rules, error) {
 				list = append(list, word)
 				rs.uses = append(rs.uses, nil)
 			}
-			rs.uses[n] = append(rs.uses[n], use)
+			rs.uses[n] = append(rs.uses[n], wordUse{rule: i, anywhere: b.anywhere})
 		}
-		rs.list = append(rs.list, made)
 	}
 	rs.words = newWords(list)
 	return rs, nil
+}
+
+// beginnings are the words that a match of a rule begins with, or, anywhere,
+// that only make it worth to look for one everywhere.
+type beginnings struct {
+	words    []string
+	anywhere bool
+}
+
+// newRule makes a rule of its source; own says that it is one of ownRules.
+func newRule(r *ruleSource, own bool) (*rule, beginnings, error) {
+	var err error
+	made := &rule{id: r.ID, source: r.Regex, entropy: r.Entropy, secretGroup: r.SecretGroup}
+	if made.allow, err = newAllowlists(false, append(r.Allowlists, r.Allowlist)); err != nil {
+		return nil, beginnings{}, err
+	}
+	if r.ID == nonceRule {
+		made.allow = append(made.allow, nonceList())
+	}
+	for _, allow := range slices.Concat(r.Allowlists, []*allowSource{r.Allowlist}) {
+		made.lettersAllowed = made.lettersAllowed || allow != nil && allow.alone() && slices.Contains(allow.Regexes, lettersOnly)
+	}
+	made.strict, made.drawn = own, r.drawn
+	made.leads = strings.Contains(r.Regex, leadingName)
+	parsed, err := syntax.Parse(r.Regex, syntax.Perl)
+	if err != nil {
+		return nil, beginnings{}, fmt.Errorf("secretscan: gitleaks' rule %s: %w", r.ID, err)
+	}
+	expression := func() string { return r.Regex }
+	loose, both := loosen(parsed, made.leads)
+	begins := beginnings{words: heads(withoutLead(parsed))}
+	if own {
+		made.alnumHead, made.fixed = alnumPrefix(parsed), !varies(parsed)
+	} else if loose != nil && (begins.words != nil || made.leads) {
+		expression = both.String
+		made.loose = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(loose.String()) })
+		made.alnumHead, made.fixed, made.drawn = !made.leads && alnumPrefix(loose), !varies(loose), made.leads
+	}
+	made.machine = sync.OnceValue(func() *automaton { return mustAutomaton(expression()) })
+	made.compiled = sync.OnceValue(func() *regexp.Regexp { return regexp.MustCompile(r.Regex) })
+	if begins.words == nil {
+		begins = beginnings{longEnough(r.Keywords), true}
+	}
+	for i, word := range begins.words {
+		begins.words[i] = strings.ToLower(word)
+	}
+	slices.Sort(begins.words)
+	begins.words = slices.Compact(begins.words)
+	return made, begins, nil
 }
 
 // longEnough extends short keywords by every character that can follow.
