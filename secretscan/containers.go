@@ -1,6 +1,7 @@
 package secretscan
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -154,8 +155,17 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	if len(text) < shortBody && !holdsContainer(text, start) && (start > 0 || printable(text[:min(len(text), rawSample)])) {
 		return found, hold
 	}
+	sought, present := byte(0), true // the last rare byte, and whether text has it
 	for i := range openers {
 		o := &openers[i]
+		if !o.first {
+			if rare := o.magic[o.rare]; rare != sought {
+				sought, present = rare, bytes.IndexByte(text, rare) >= 0
+			}
+			if !present {
+				continue
+			}
+		}
 		for at := 0; at < len(text) && found == nil; at++ {
 			next := o.next(text[at:], start+int64(at))
 			if next < 0 {

@@ -59,7 +59,8 @@ func release(r io.Reader) {
 	}
 }
 
-// openers has an entry for every magic that is looked for.
+// openers has an entry for every magic that is looked for; those with the same
+// rare byte stand together.
 var openers = []opener{
 	{magic: "\x1f\x8b\x08", open: openGzip},
 	{magic: "PK\x03\x04", rare: 2, open: openZipEntry},
@@ -68,7 +69,7 @@ var openers = []opener{
 	{magic: "UEsD", open: from64(openZipEntry)},
 	{magic: "%1F%8B%08", open: fromPercent(openGzip)},
 	{magic: "%1f%8b%08", open: fromPercent(openGzip)},
-	{magic: "PK%03%04", rare: 1, open: fromPercent(openZipEntry)},
+	{magic: "PK%03%04", rare: 2, open: fromPercent(openZipEntry)},
 	{magic: "x%9C", rare: 1, open: fromPercent(openZlib)},
 	{magic: "x%9c", rare: 1, open: fromPercent(openZlib)},
 	{magic: "\x78\x01", first: true, open: openZlib},
