@@ -98,6 +98,30 @@ func BenchmarkRedact(b *testing.B) {
 	b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(rounds), "cpu-ns/op")
 }
 
+// BenchmarkText scans single texts as short as those of a request's head.
+func BenchmarkText(b *testing.B) {
+	s, err := New([]string{benchValue, "another-known-value-0123456789"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	for _, text := range []string{
+		"GET", "Accept: */*", "content-type", "page=2&per_page=100", "/repos/acme/widgets/issues", "User-Agent: git/2.39.5 (linux)",
+		"Content-Type: application/json; charset=utf-8", "X-Request-Id: 123e4567-e89b-12d3-a456-426614174000",
+	} {
+		b.Run(text, func(b *testing.B) {
+			b.ReportAllocs()
+			before, rounds := cpu(b), 0
+			for b.Loop() {
+				rounds++
+				if f := s.Text("header", text); f != nil {
+					b.Fatal(f)
+				}
+			}
+			b.ReportMetric(float64((cpu(b)-before).Nanoseconds())/float64(rounds), "cpu-ns/op")
+		})
+	}
+}
+
 func BenchmarkHeaders(b *testing.B) {
 	s, err := New([]string{benchValue, "another-known-value-0123456789"})
 	if err != nil {

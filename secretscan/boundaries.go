@@ -119,10 +119,10 @@ func lineBegin(text []byte, from, end int) int {
 
 // runEnd is the end of the run that begins at begin, over the line breaks that
 // encoders put into long ones: all lines but the last have the same length. next
-// is where further runs may begin: at the second line, if that is not as long as
-// the first, which may have been something else, and may go on in a third.
+// is where further runs may begin: at a line of another length than those before,
+// if it may go on itself. They may have been something else.
 func runEnd(text []byte, begin int) (end, next int) {
-	width, second := 0, -1
+	width := 0
 	for line, i := begin, begin; ; i++ {
 		if i < len(text) && base64Value[text[i]] != 0xff {
 			continue
@@ -134,17 +134,12 @@ func runEnd(text []byte, begin int) (end, next int) {
 		switch {
 		case i-line < minLine || after >= len(text) || text[after] != '\n':
 			return i, i
-		case line == second && i-line != width:
-			return i, second
 		case width != 0 && i-line != width:
-			return i, i
+			return i, line
 		}
 		least := minTail
 		if width == i-line || i-line >= 4*minLine {
 			least = 1
-		}
-		if width == 0 {
-			second = after + 1
 		}
 		width = i - line
 		if wordLength(text[after+1:min(len(text), after+1+least)]) < least {
