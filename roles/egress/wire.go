@@ -3,9 +3,12 @@ package egress
 import (
 	"bytes"
 	"crypto/tls"
+	"errors"
 	"io"
 	"net"
+	"os"
 	"sync/atomic"
+	"time"
 
 	"github.com/claude-bottle/claude-bottle/policy"
 )
@@ -60,6 +63,10 @@ const (
 	maxChunkLine = 64
 	maxTrailers  = 64 << 10
 	wireBuffer   = 4 << 10
+	// wholeRecord is the most that a TLS record holds, gatherTime how long what
+	// was read waits for one that follows.
+	wholeRecord = 16 << 10
+	gatherTime  = time.Millisecond
 )
 
 func newWireConn(c net.Conn, marker string) *wireConn {
@@ -99,8 +106,8 @@ func (c *wireConn) Read(p []byte) (int, error) {
 			return 0, io.EOF
 		case c.state == wireRaw:
 			return c.Conn.Read(p)
-		case c.state == wireBody && len(c.buf) == 0:
-			n, err := c.Conn.Read(p[:min(int64(len(p)), c.left)])
+		case len(c.buf) == 0 && c.plainLeft() > 0:
+			n, err := c.gather(p[:min(int64(len(p)), c.plainLeft())])
 			if c.left -= int64(n); c.left == 0 {
 				c.state = wireHead
 			}
@@ -113,6 +120,36 @@ func (c *wireConn) Read(p []byte) (int, error) {
 			return 0, err
 		}
 	}
+}
+
+// plainLeft is how many bytes come that are nothing but body.
+func (c *wireConn) plainLeft() int64 {
+	switch c.state {
+	case wireBody:
+		return c.left
+	case wireChunkData:
+		return c.left - int64(len(crlf))
+	default:
+		return 0
+	}
+}
+
+// gather reads once, and on while whole TLS records follow without delay: to
+// scan and pass on much at a time costs less than to do so record by record.
+func (c *wireConn) gather(p []byte) (n int, err error) {
+	n, err = c.Conn.Read(p)
+	if err != nil || n < wholeRecord || len(p)-n < wholeRecord {
+		return n, err
+	}
+	_ = c.Conn.SetReadDeadline(time.Now().Add(gatherTime))
+	for last := n; err == nil && last >= wholeRecord && len(p)-n >= wholeRecord; n += last {
+		last, err = c.Conn.Read(p[n:])
+	}
+	_ = c.Conn.SetReadDeadline(time.Time{})
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		err = nil
+	}
+	return n, err
 }
 
 // consume drops the first n ready bytes.

@@ -7,7 +7,9 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strings"
 	"testing"
+	"time"
 )
 
 // FuzzWire: however the bytes of a connection are cut, the same messages come
@@ -56,6 +58,8 @@ type pieces struct {
 	step int
 }
 
+func (p *pieces) SetReadDeadline(time.Time) error { return nil }
+
 func (p *pieces) Read(b []byte) (int, error) {
 	if len(p.rest) == 0 {
 		return 0, io.EOF
@@ -63,4 +67,48 @@ func (p *pieces) Read(b []byte) (int, error) {
 	n := copy(b[:min(len(b), p.step)], p.rest)
 	p.rest = p.rest[n:]
 	return n, nil
+}
+
+// TestWholeRecordsAreGathered: what comes in whole records is read as much as
+// there is, whatever frames it, and what is there does not wait for what is not.
+func TestWholeRecordsAreGathered(t *testing.T) {
+	data := strings.Repeat("0123456789abcdef", 4*wholeRecord/16)
+	for name, message := range map[string]string{
+		"length":  fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", 2*len(data), data),
+		"chunked": fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", 2*len(data), data),
+	} {
+		agent, here := net.Pipe()
+		defer agent.Close()
+		go func() {
+			for rest := message; len(rest) > 0; {
+				n := min(len(rest), wholeRecord)
+				if _, err := io.WriteString(agent, rest[:n]); err != nil {
+					return
+				}
+				rest = rest[n:]
+			}
+		}()
+		r := bufio.NewReader(newWireConn(here, "/marker"))
+		request, err := http.ReadRequest(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var got []byte
+		buffer := make([]byte, 64<<10)
+		most := 0
+		_ = here.SetReadDeadline(time.Now().Add(5 * time.Second))
+		for len(got) < len(data) {
+			n, err := request.Body.Read(buffer)
+			if err != nil {
+				t.Fatalf("%s: after %d bytes of %d: %v", name, len(got), len(data), err)
+			}
+			got, most = append(got, buffer[:n]...), max(most, n)
+		}
+		if string(got) != data {
+			t.Errorf("%s: another body came out", name)
+		}
+		if most <= wholeRecord {
+			t.Errorf("%s: %d bytes were read at the most", name, most)
+		}
+	}
 }
