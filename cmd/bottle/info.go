@@ -89,7 +89,11 @@ func printInfo(info bottleInfo) error {
 	slices.Sort(names)
 	for _, name := range names {
 		role := report.Roles[name]
-		fmt.Fprintf(w, "role %s\t%s, restarts %d, configuration %d\n", name, role.State, role.Restarts, role.Generation)
+		fmt.Fprintf(w, "role %s\t%s, restarts %d", name, role.State, role.Restarts)
+		if role.Generation > 0 { // it has a configuration of its own
+			fmt.Fprintf(w, ", configuration %d", role.Generation)
+		}
+		fmt.Fprintln(w)
 		if role.LastError != "" {
 			fmt.Fprintf(w, "\tlast error: %q\n", role.LastError)
 		}

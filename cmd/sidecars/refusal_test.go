@@ -33,7 +33,7 @@ func TestTheWholeBundleRefusesToStart(t *testing.T) {
 		broken func(*testing.T, *world)
 		words  []string
 	}{
-		{"no CA certificate", remove("egress-ca.pem"), []string{"egress-ca.pem"}},
+		{"no CA certificate", remove("egress-ca.pem"), []string{"egress-ca.pem", "none is made", "EGRESS_CA_CERT"}},
 		{"no CA key", remove("egress-ca-key.pem"), []string{"egress-ca-key.pem"}},
 		{"a CA that is none", write("egress-ca.pem", "nonsense"), []string{"authority"}},
 		{"no routes", remove("routes.yaml"), []string{"routes.yaml"}},

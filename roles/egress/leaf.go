@@ -40,7 +40,7 @@ type leaves struct {
 func loadAuthority(certPath, keyPath string) (*leaves, error) {
 	pair, err := tls.LoadX509KeyPair(certPath, keyPath)
 	if err != nil {
-		return nil, fmt.Errorf("the authority that the agent trusts cannot be loaded: %w", err)
+		return nil, fmt.Errorf("the authority that the agent trusts cannot be loaded, and none is made in its place; see EGRESS_CA_CERT and EGRESS_CA_KEY: %w", err)
 	}
 	signer, ok := pair.PrivateKey.(crypto.Signer)
 	switch {
