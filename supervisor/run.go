@@ -31,8 +31,10 @@ func Run(ctx context.Context, c Config) int {
 	s := &supervision{config: c, stop: stop, running: make(map[string]int)}
 	returned := make(chan struct{})
 	var roles sync.WaitGroup
-	for _, role := range c.Roles {
+	for _, role := range c.Roles { // before any runs: it may return at once
 		s.running[role.Name]++
+	}
+	for _, role := range c.Roles {
 		roles.Go(func() { s.keep(ctx, role) })
 	}
 	go func() {

@@ -279,3 +279,19 @@ func TestAPanicKeepsItsStack(t *testing.T) {
 		}
 	})
 }
+
+// TestRolesThatDieWhileOthersAreStarted outside a bubble: the first role is
+// gone before the last one runs.
+func TestRolesThatDieWhileOthersAreStarted(t *testing.T) {
+	var roles []supervisor.Role
+	for i := range 200 {
+		roles = append(roles, supervisor.Role{Name: fmt.Sprint(i), Run: func(context.Context) error {
+			return supervisor.Permanent(errBroken)
+		}})
+	}
+	for range 20 {
+		if code := supervisor.Run(t.Context(), supervisor.Config{Roles: roles}); code != 1 {
+			t.Fatalf("exit code %d, want 1", code)
+		}
+	}
+}
