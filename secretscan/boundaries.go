@@ -2,8 +2,9 @@ package secretscan
 
 import "math/bits"
 
-// minLine is the least length of a line that may continue on the next.
-const minLine = 8
+// minLine is the least length of a line that may continue on the next, longLine
+// that of one which may do so after a blank.
+const minLine, longLine = 8, 32
 
 // eachByte times a byte is eight of them.
 const eachByte = 0x0101010101010101
@@ -118,34 +119,35 @@ func lineBegin(text []byte, from, end int) int {
 }
 
 // runEnd is the end of the run that begins at begin, over the line breaks that
-// encoders put into long ones: all lines but the last have the same length. next
-// is where further runs may begin: at a line of another length than those before,
-// if it may go on itself. They may have been something else.
-func runEnd(text []byte, begin int) (end, next int) {
+// encoders put into long ones: all lines but the last have the same length. lines
+// tells whether there are such. next is where further runs may begin: at a line
+// of another length than those before, if it may go on itself. They may have been
+// something else.
+func runEnd(text []byte, begin int) (end, next int, lines bool) {
 	width := 0
 	for line, i := begin, begin; ; i++ {
 		if i < len(text) && base64Value[text[i]] != 0xff {
 			continue
 		}
 		after := i
-		if after < len(text) && text[after] == '\r' {
-			after++
+		if i-line >= minLine {
+			after += lineBreak(text[i:], text[line:i])
 		}
 		switch {
-		case i-line < minLine || after >= len(text) || text[after] != '\n':
-			return i, i
+		case after == i || after == len(text):
+			return i, i, lines
 		case width != 0 && i-line != width:
-			return i, line
+			return i, line, lines
 		}
 		least := minTail
-		if width == i-line || i-line >= 4*minLine {
+		if width == i-line || i-line >= longLine {
 			least = 1
 		}
 		width = i - line
-		if wordLength(text[after+1:min(len(text), after+1+least)]) < least {
-			return i, i
+		if wordLength(text[after:min(len(text), after+least)]) < least {
+			return i, i, lines
 		}
-		i, line = after, after+1
+		i, line, lines = after-1, after, true
 	}
 }
 

@@ -1,7 +1,6 @@
 package secretscan
 
 import (
-	"bytes"
 	"errors"
 	"io"
 	"iter"
@@ -149,48 +148,30 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	if depth >= maxNesting || found != nil {
 		return found, hold
 	}
-	// A magic may have begun in what stood before.
-	first := max(0, fresh-maxMagic+1)
+	// One may have begun in what stood before.
+	first := max(0, fresh-maxNeed-len(emptyLine))
 	text, start := buf[first:], offset+int64(first)
-	if len(text) < shortBody && !holdsContainer(text, start) && (start > 0 || printable(text[:min(len(text), rawSample)])) {
+	if bare(text, start) {
 		return found, hold
 	}
-	sought, present := byte(0), true // the last rare byte, and whether text has it
-	for i := range openers {
-		o := &openers[i]
-		if !o.first {
-			if rare := o.magic[o.rare]; rare != sought {
-				sought, present = rare, bytes.IndexByte(text, rare) >= 0
-			}
-			if !present {
-				continue
-			}
+	starts(text, start, final, func(at int, o *opener) bool {
+		if first+at+o.need() <= fresh {
+			return true // seen when it came
 		}
-		for at := 0; at < len(text) && found == nil; at++ {
-			next := o.next(text[at:], start+int64(at))
-			if next < 0 {
-				break
-			}
-			at += next
-			if first+at+max(1, len(o.magic)) <= fresh {
-				continue // seen when it came
-			}
-			if us.tried++; us.full(o, end) {
-				if found = s.finding(place, hit{rule: Bomb}); found == nil {
-					continue // the operator lets it pass
-				}
-				break
-			}
-			u := s.unpack(place, start+int64(at), depth, o)
-			if u.push(text[at:], final) && !final {
-				us.list = append(us.list, u)
-				hold = min(hold, max(u.begin, end-deflateDelay))
-			} else {
-				u.stop()
-			}
-			found = u.input.found
+		if us.tried++; us.full(o, end) {
+			found = s.finding(place, hit{rule: Bomb})
+			return found == nil // the operator lets it pass
 		}
-	}
+		u := s.unpack(place, start+int64(at), depth, o)
+		if u.push(text[at:], final) && !final {
+			us.list = append(us.list, u)
+			hold = min(hold, max(u.begin, end-deflateDelay))
+		} else {
+			u.stop()
+		}
+		found = u.input.found
+		return found == nil
+	})
 	return found, hold
 }
 

@@ -1,11 +1,14 @@
 package secretscan
 
-import "math/bits"
+import (
+	"bytes"
+	"math/bits"
+)
 
 const (
 	// minText is the length of the shortest text that is looked for in what
 	// characters decode to.
-	minText = 10
+	minText = 8
 	// Each byte of text counts one, any other costs so many, and no more than
 	// maxScore are counted: a text may hold letters of other scripts, and ends
 	// where something else begins.
@@ -158,6 +161,60 @@ func decodeText(out, run []byte, begin, sure int) (_ []byte, end int) {
 		}
 	}
 	return base64Coding.decode(out, run[at:]), len(run)
+}
+
+// maxIndent is how many signs may stand before a line that goes on.
+const maxIndent = 16
+
+// lineBreak is the length of the line break that text begins with, as it stands
+// or escaped, with the signs that indent or quote the next line; 0 if there is
+// none. A blank is one after a long line, as a shell joins them, but for a hash.
+func lineBreak(text, line []byte) int {
+	n := 0
+	if len(text) > 0 && text[0] == ' ' && len(line) >= longLine && !allHex(line[:longLine]) {
+		n++
+	}
+	for n < len(text) && (text[n] == '\r' || text[n] == '\n') {
+		n++
+	}
+	for n == 0 || n < len(text) && text[n] == '\\' {
+		letter := n
+		for letter < len(text) && text[letter] == '\\' {
+			letter++ // what was escaped more than once
+		}
+		if letter == n || letter == len(text) || text[letter] != 'n' && text[letter] != 'r' {
+			break
+		}
+		n = letter + 1
+	}
+	if n == 0 {
+		return 0
+	}
+	for end := min(len(text), n+maxIndent); n < end && bytes.IndexByte([]byte(" \t>#*|"), text[n]) >= 0; {
+		n++
+	}
+	return n
+}
+
+const (
+	// maxJoined is about how much of a run's lines is decoded without the last
+	// one.
+	maxJoined = 512
+	// group is how many characters give whole bytes in every encoding.
+	group = 8
+)
+
+// joinLines appends the characters of a run of lines to out and tells where in
+// it the last line begins.
+func joinLines(out, run []byte) (_ []byte, last int) {
+	for len(run) > 0 {
+		n := wordLength(run)
+		line := run[:n]
+		last, out = len(out), append(out, line...)
+		run = run[n:]
+		run = run[min(len(run), max(1, lineBreak(run, line))):]
+	}
+	return out, last
 }
 
 // ascii32 tells whether the first eight characters of base32 give ASCII.

@@ -55,16 +55,16 @@ func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func
 func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, depth int, tell func(hit) bool) (hold int) {
 	table := &w.tables[depth]
 	out, steps := append(table.text[:0], text[begin:first]...), append(table.steps[:0], step{0, begin})
-	at := first
+	at, binary := first, false
 	for at < len(text) {
 		n := 0
 		if text[at] == mark {
+			if !final && openEscape(text[at:]) {
+				break
+			}
 			n, out = appendEscape(out, text[at:])
 		}
 		if n == 0 {
-			if text[at] == mark && !final && openEscape(text[at:]) {
-				break
-			}
 			next := bytes.IndexByte(text[at+1:], mark) + at + 1
 			if next == at {
 				next = len(text)
@@ -76,7 +76,7 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 		// A plus sign after what is no character of base64, or before the sign
 		// that gives a name its value, is the blank of a form.
 		if stands := out[len(out)-1]; mark == '%' && base64Value[stands] == 0xff {
-			if last := len(out) - 2; last >= 0 && text[at-1] == '+' && (stands == '=' || stands == ':') {
+			if last := len(out) - 2; at > 0 && last >= 0 && text[at-1] == '+' && (stands == '=' || stands == ':') {
 				out[last] = ' '
 			}
 			if at+n < len(text) && text[at+n] == '+' {
@@ -84,10 +84,16 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 				n++
 			}
 		}
+		binary = binary || out[len(out)-1] < '\t' || out[len(out)-1] >= 0x7f
 		at += n
 		steps = append(steps, step{len(out), at})
 	}
 	table.text, table.steps = out, steps
+	if binary {
+		for _, body := range asBytes(mark, out, text[begin:at]) {
+			w.unpack(body, begin, at, final, depth, tell)
+		}
+	}
 	source := func(p int) int {
 		i := sort.Search(len(steps), func(i int) bool { return steps[i].out > p })
 		limit := at
@@ -103,6 +109,56 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 	return min(at, source(inner))
 }
 
+// asBytes is what out, which source with escapes stands for, may be of a
+// container: percent escapes are bytes, and a plus sign is one itself or the
+// blank of a form; other escapes are characters, which stand for bytes.
+func asBytes(mark byte, out, source []byte) [][]byte {
+	if mark == '%' {
+		if bytes.IndexByte(source, '+') < 0 {
+			return [][]byte{out}
+		}
+		return [][]byte{percentBytes(source, '+'), percentBytes(source, ' ')}
+	}
+	if bytes.IndexByte(out, firstLatin) < 0 && bytes.IndexByte(out, lastLatin) < 0 {
+		return [][]byte{out}
+	}
+	latin := make([]byte, 0, len(out))
+	for at := 0; at < len(out); at++ {
+		c := out[at]
+		if (c == firstLatin || c == lastLatin) && at+1 < len(out) && out[at+1]&0xc0 == 0x80 {
+			at++
+			c = c<<6 | out[at]&0x3f
+		}
+		latin = append(latin, c)
+	}
+	return [][]byte{latin}
+}
+
+// percentBytes decodes percent escapes and nothing else; plus is what a plus
+// sign stands for.
+func percentBytes(source []byte, plus byte) []byte {
+	out := make([]byte, 0, len(source))
+	for at := 0; at < len(source); at++ {
+		switch c := source[at]; c {
+		case '+':
+			out = append(out, plus)
+		case '%':
+			if v, ok := hexDigits(source[at+1:], 2); ok {
+				out = append(out, byte(v))
+				at += 2
+				continue
+			}
+			fallthrough
+		default:
+			out = append(out, c)
+		}
+	}
+	return out
+}
+
+// What UTF-8 makes of the bytes from 0x80 on begins with one of two.
+const firstLatin, lastLatin = 0xc2, 0xc3
+
 // nextEscape is where the next escape of the family begins that may hide a
 // character of a secret, and its length; len(text) if there is none, and
 // length 0 if it may be one with more text.
@@ -114,8 +170,11 @@ func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
 			break
 		}
 		at += i
+		if !final && openEscape(text[at:]) {
+			return at, 0
+		}
 		n, stands := appendEscape(buf[:0], text[at:])
-		if n > 0 && hides(text[at:], stands) || n == 0 && !final && openEscape(text[at:]) {
+		if n > 0 && hides(text[at:], stands) {
 			return at, n
 		}
 		at += max(n, 1)
@@ -125,9 +184,12 @@ func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
 
 // hides tells of an escape whether secrets may be written with it by chance or
 // on purpose, or from rules that expect a quote before a value; \n stands in
-// every JSON text and hides nothing.
+// every JSON text, and hides no more than a line break.
 func hides(text, stands []byte) bool {
-	if text[0] != '\\' {
+	switch text[0] {
+	case '%':
+		return true // in a container every byte matters
+	case '&':
 		// Line breaks and tabs separate the parts of a secret, or of its
 		// encoding; other control characters have no part in one.
 		return stands[0] >= ' ' || stands[0] == 0 || stands[0] == '\n' || stands[0] == '\r' || stands[0] == '\t'
@@ -149,15 +211,20 @@ func appendEscape(out, text []byte) (n int, _ []byte) {
 		if v, ok := hexDigits(text[1:], 2); ok {
 			return 3, append(out, byte(v))
 		}
+		if len(text) > 1 && text[1] == 'u' { // as scripts write it
+			if v, ok := hexDigits(text[2:], 4); ok {
+				return 6, utf8.AppendRune(out, rune(v))
+			}
+		}
 	case '\\':
 		return appendBackslash(out, text)
 	case '&':
+		if n, v := numericEntity(text); n > 0 {
+			return n, utf8.AppendRune(out, v)
+		}
 		end := bytes.IndexByte(text[:min(len(text), maxEscape)], ';')
 		if end < 2 {
 			return 0, out
-		}
-		if v, err := strconv.Atoi(string(text[2:end])); err == nil && text[1] == '#' && v > 0 {
-			return end + 1, utf8.AppendRune(out, rune(v))
 		}
 		entity := string(text[:end+1])
 		if plain := html.UnescapeString(entity); plain != entity {
@@ -165,6 +232,30 @@ func appendEscape(out, text []byte) (n int, _ []byte) {
 		}
 	}
 	return 0, out
+}
+
+// numericEntity reads a character as &#65; or &#x41;, as browsers do also
+// without the semicolon: its length, 0 if it is none.
+func numericEntity(text []byte) (n int, v rune) {
+	if len(text) < 3 || text[1] != '#' {
+		return 0, 0
+	}
+	base, digits := 10, 2
+	if text[2]|0x20 == 'x' {
+		base, digits = 16, 3
+	}
+	end := digits
+	for end < min(len(text), maxEscape-1) && (isDigit(text[end]) || base == 16 && hexValue[text[end]] != 0xff) {
+		end++
+	}
+	value, err := strconv.ParseUint(string(text[digits:end]), base, 21)
+	if err != nil || value == 0 {
+		return 0, 0
+	}
+	if end < len(text) && text[end] == ';' {
+		end++
+	}
+	return end, rune(value)
 }
 
 func appendBackslash(out, text []byte) (n int, _ []byte) {
@@ -207,11 +298,11 @@ func openEscape(text []byte) bool {
 		return false
 	}
 	if n, _ := appendEscape(nil, text); n > 0 {
-		return false
+		return text[0] == '&' && n == len(text) && text[n-1] != ';'
 	}
 	switch text[0] {
 	case '%':
-		return len(text) < 3 && allHex(text[1:])
+		return len(text) < 3 && allHex(text[1:]) || len(text) < 6 && len(text) > 1 && text[1] == 'u' && allHex(text[2:])
 	case '\\':
 		if len(text) == 1 {
 			return true

@@ -28,8 +28,9 @@ const (
 // known finds the bottle's own secret values. The nil known finds none.
 type known struct {
 	values []string
-	forms  *index // the values, their encodings and their fragments
-	folded *index // letters and digits of the values in lower case
+	forms  *index    // the values, their encodings and their fragments
+	folded *index    // letters and digits of the values in lower case
+	short  []pattern // values in lower case that are too short for folded
 
 	// longest is the length of the longest pattern.
 	longest int
@@ -80,6 +81,11 @@ func newKnown(values []string) (*known, error) {
 			if text := foldString(form); len(text) >= minFolded {
 				folded = append(folded, pattern{text: text, value: number, offset: -1})
 			}
+		}
+	}
+	for number, value := range k.values {
+		if lower := strings.ToLower(value); lower != value && len(foldString(value)) < minFolded {
+			k.short = append(k.short, pattern{text: lower, value: number})
 		}
 	}
 	for _, p := range forms {
@@ -134,6 +140,20 @@ func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) 
 		return true
 	})
 	return hold
+}
+
+// scanName reports the values that are found in other texts in their own case
+// alone. report returns false to end it.
+func (k *known) scanName(name string, report func(hit) bool) {
+	if len(k.short) == 0 {
+		return
+	}
+	lower := strings.ToLower(name)
+	for _, p := range k.short {
+		if at := strings.Index(lower, p.text); at >= 0 && !report(k.hit(p.value, at, at+len(p.text))) {
+			return
+		}
+	}
 }
 
 func (k *known) hit(value, begin, end int) hit {

@@ -352,3 +352,37 @@ func TestReaderReturnsTheSourcesError(t *testing.T) {
 type failing struct{ err error }
 
 func (f failing) Read([]byte) (int, error) { return 0, f.err }
+
+// TestNamesHaveNoCase: a short value that a name carries in lower case.
+func TestNamesHaveNoCase(t *testing.T) {
+	s := mustNew(t, planted[2])
+	for _, name := range []string{strings.ToLower(planted[2]) + ".example.com", "x-" + strings.ToLower(planted[2]), "X-" + strings.ToUpper(planted[2])} {
+		f := s.Name("name", name)
+		if f == nil || f.Rule != secretscan.KnownSecret || f.Fingerprint != s.Text("name", planted[2]).Fingerprint {
+			t.Errorf("%s: %v", name, f)
+		}
+		if f := s.Text("body", name); f != nil {
+			t.Errorf("control: %s in a text: %v", name, f)
+		}
+	}
+	if f := s.Name("name", "k7xq92l.example.com"); f != nil {
+		t.Errorf("control: %v", f)
+	}
+	if mustNew(t).Name("name", token) == nil || (*secretscan.Scanner)(nil).Name("name", token) != nil {
+		t.Error("a name is not scanned like other text")
+	}
+}
+
+// TestEncodedPieces: a piece of a value is told also where it is encoded.
+func TestEncodedPieces(t *testing.T) {
+	const value = "Vq8-T0ken_019283" // two pieces of the least length
+	for _, name := range []string{"plain", "hex", "HEX", "percent", "JSON u", "HTML all", "UTF-16LE"} {
+		encode := encoders[name]
+		if s := mustNew(t, value); s.Text("first", `{"a":"`+encode(value[:8])+`"}`) != nil || s.Text("second", `{"b":"`+encode(value[8:])+`"}`) == nil {
+			t.Errorf("two pieces in %s got out", name)
+		}
+		if s := mustNew(t, value); s.Text("first", encode(value[:8])) != nil || s.Text("again", encode(value[:8])) != nil {
+			t.Errorf("control: one piece in %s was refused", name)
+		}
+	}
+}

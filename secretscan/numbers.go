@@ -7,7 +7,7 @@ import (
 
 const (
 	// minNumbers is the shortest list of numbers that is read as characters.
-	minNumbers = minText
+	minNumbers = 10
 	// maxNumbers is how much of a list is held back while its end is not there.
 	maxNumbers = 8 << 10
 	// dumpStride is how far apart the places are at which a text is looked at
@@ -16,8 +16,8 @@ const (
 )
 
 // numbers scans what lists of numbers give, as programs print bytes: decimal
-// with commas, [115, 107, 45], and pairs of hexadecimal digits with a sign
-// between them, 73 6b 2d.
+// with commas, [115, 107, 45], hexadecimal as in programs, 0x73, 0x6b, and pairs
+// of hexadecimal digits with a sign between them, 73 6b 2d.
 func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = len(text)
 	list := func(begin int, read func([]byte) (int, bool)) (end int) {
@@ -25,6 +25,7 @@ func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool)
 		w.tables[depth].text = out
 		open := end == len(text) && !final
 		if len(out) >= minNumbers {
+			w.unpack(out, begin, end, !open, depth, tell)
 			texts(out, func(first, last int) {
 				if !w.over {
 					w.scan(out[first:last], !open, depth+1, func(h hit) bool {
@@ -50,8 +51,13 @@ func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool)
 		for begin > 0 && comma-begin < 3 && isDigit(text[begin-1]) {
 			begin--
 		}
-		if begin < comma && (len(text)-at < 3 || isDigit(text[at]) || isDigit(text[at+1])) {
-			at = max(at, list(begin, readDecimal))
+		switch next := at; {
+		case comma >= 4 && isHexNumber(text[comma-4:comma]):
+			at = max(at, list(comma-4, readHexNumber))
+		case begin < comma:
+			if next += blanks(text[next:]); next == len(text) || isDigit(text[next]) {
+				at = max(at, list(begin, readDecimal))
+			}
 		}
 	}
 	for at := dumpStride; at+dumpStride+2 <= len(text) && !w.over; at += dumpStride {
@@ -60,11 +66,14 @@ func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool)
 		}
 		for i := at; i < at+3; i++ {
 			if sign := text[i]; fold[sign] == 0 && text[i+3] == sign && text[i+6] == sign && hexValue[text[i+1]] != 0xff && hexValue[text[i+2]] != 0xff {
-				begin := i
-				for begin >= 3 && text[begin] == sign && hexValue[text[begin-1]] != 0xff && hexValue[text[begin-2]] != 0xff {
+				begin := i // the sign after the first pair, then its first digit
+				for begin >= 5 && text[begin-3] == sign && hexValue[text[begin-4]] != 0xff && hexValue[text[begin-5]] != 0xff {
 					begin -= 3
 				}
-				at = max(at, list(max(0, begin), readPair))
+				for n := 0; n < 2 && begin > 0 && hexValue[text[begin-1]] != 0xff; n++ {
+					begin--
+				}
+				at = max(at, list(begin, readPair))
 				break
 			}
 		}
@@ -86,12 +95,10 @@ func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 func readNumbers(text []byte, begin int, read func([]byte) (int, bool), out []byte) (end int, _ []byte) {
 	at := begin
 	for at < len(text) {
-		signs := 0
-		for at < len(text) && fold[text[at]] == 0 && text[at] < 0x80 {
+		for signs := 0; at < len(text) && fold[text[at]] == 0 && text[at] < 0x80; at += max(1, blanks(text[at:])) {
 			if signs++; signs > 3 {
 				return at, out
 			}
-			at++
 		}
 		if at == len(text) {
 			break
@@ -106,6 +113,36 @@ func readNumbers(text []byte, begin int, read func([]byte) (int, bool), out []by
 		}
 	}
 	return at, out
+}
+
+// maxBlanks is how much blank space stands between two numbers of a list.
+const maxBlanks = 64
+
+// blanks is the length of the blank space that text begins with.
+func blanks(text []byte) int {
+	n := 0
+	for n < len(text) && n < maxBlanks && (text[n] == ' ' || text[n] == '\n' || text[n] == '\r' || text[n] == '\t') {
+		n++
+	}
+	return n
+}
+
+// isHexNumber tells whether text begins with a byte as 0x73.
+func isHexNumber(text []byte) bool {
+	if text[0] != '0' || text[1] != 'x' && text[1] != 'X' {
+		return false
+	}
+	_, ok := hexDigits(text[2:], 2)
+	return ok
+}
+
+// readHexNumber reads a byte as 0x73.
+func readHexNumber(text []byte) (int, bool) {
+	if len(text) < 4 || !isHexNumber(text) {
+		return 0, false
+	}
+	value, _ := hexDigits(text[2:], 2)
+	return int(value), true
 }
 
 // readDecimal reads a number of up to three digits.

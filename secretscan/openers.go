@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"compress/bzip2"
 	"compress/flate"
-	"compress/gzip"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -15,12 +14,12 @@ import (
 )
 
 const (
-	// maxMagic is the length of the longest magic.
-	maxMagic = 9
+	// zlibHeader is the length of zlib's header.
+	zlibHeader = 2
 	// zipHeader is the length of a zip entry's header without names.
 	zipHeader, zipStored, zipDeflated = 30, 0, 8
-	// rawSample is how much of a stream's beginning must not be text for the
-	// stream to be taken for raw deflate, which has no magic.
+	// rawSample is how much of what begins like a container must not be text,
+	// where the beginning tells too little.
 	rawSample = 32
 )
 
@@ -29,12 +28,22 @@ type opener struct {
 	magic string
 	// rare is the place in magic of the byte that other text has least of.
 	rare int
-	// first: the magic is too short to be looked for in the middle of data.
+	// first: the magic is too short to be looked for in the middle of data, but
+	// only where a stream begins, or a part of it after an empty line.
 	first bool
+	// sampled: what begins so must not be text.
+	sampled bool
+	// begins tells more about the first bytes than the magic; nil = nothing.
+	begins func([]byte) bool
+	// inRun: it is found by decoding, but for a long one.
+	inRun bool
 	// heavy: unpacking takes megabytes.
 	heavy bool
 	open  func(byteSource) (io.Reader, error)
 }
+
+// emptyLine ends the head of a part of a body.
+const emptyLine = "\r\n\r\n"
 
 // byteSource is what containers are read from; decompressors that can read single
 // bytes do not read ahead through buffers of their own.
@@ -44,17 +53,11 @@ type byteSource interface {
 }
 
 // Decompressors take tens of kilobytes, and containers may be many and small.
-var (
-	gzips  = sync.Pool{New: func() any { return new(gzip.Reader) }}
-	flates = sync.Pool{New: func() any { return flate.NewReader(nil) }}
-)
+var flates = sync.Pool{New: func() any { return flate.NewReader(nil) }}
 
 // release gives a decompressor back that is no longer read.
 func release(r io.Reader) {
-	switch r := r.(type) {
-	case *gzip.Reader:
-		gzips.Put(r)
-	case flate.Resetter:
+	if r, ok := r.(flate.Resetter); ok {
 		flates.Put(r)
 	}
 }
@@ -65,32 +68,103 @@ var openers = []opener{
 	{magic: "\x1f\x8b\x08", open: openGzip},
 	{magic: "PK\x03\x04", rare: 2, open: openZipEntry},
 	{magic: "BZh", rare: 1, heavy: true, open: openBzip2},
-	{magic: "H4sI", open: from64(openGzip)},
-	{magic: "UEsD", open: from64(openZipEntry)},
+	{magic: "H4sI", open: from64(openGzip, 0, 0)},
+	{magic: "+LC", inRun: true, open: from64(openGzip, 0x1, 4)},
+	{magic: "-LC", inRun: true, open: from64(openGzip, 0x1, 4)},
+	{magic: "fiwg", inRun: true, open: from64(openGzip, 0x1f>>6, 2)},
+	{magic: "UEsD", open: from64(openZipEntry, 0, 0)},
+	{magic: "BLAw", inRun: true, open: from64(openZipEntry, 'P'>>4, 4)},
+	{magic: "QSwM", inRun: true, open: from64(openZipEntry, 'P'>>6, 2)},
 	{magic: "%1F%8B%08", open: fromPercent(openGzip)},
 	{magic: "%1f%8b%08", open: fromPercent(openGzip)},
 	{magic: "PK%03%04", rare: 2, open: fromPercent(openZipEntry)},
 	{magic: "x%9C", rare: 1, open: fromPercent(openZlib)},
 	{magic: "x%9c", rare: 1, open: fromPercent(openZlib)},
-	{magic: "\x78\x01", first: true, open: openZlib},
-	{magic: "\x78\x5e", first: true, open: openZlib},
+	{magic: "\x78\x01", rare: 1, open: openZlib},
+	{magic: "\x78\x5e", rare: 1, sampled: true, open: openZlib},
 	{magic: "\x78\x9c", rare: 1, open: openZlib},
 	{magic: "\x78\xda", rare: 1, open: openZlib},
-	{magic: "", first: true, open: openDeflate},
+	{first: true, begins: smallZlib, open: openZlib},
+	{first: true, sampled: true, open: openDeflate},
 }
 
-// next is where in text, which stands at an offset in its stream, the next
-// container of a kind may begin, or -1.
-func (o *opener) next(text []byte, offset int64) int {
+// maxNeed is the most bytes that any opener needs.
+const maxNeed = rawSample
+
+// need is how many bytes must be there to tell whether a container begins.
+func (o *opener) need() int {
 	switch {
-	case !o.first:
-		return search(text, o.magic, o.rare)
-	case offset > 0 || !bytes.HasPrefix(text, []byte(o.magic)):
-		return -1
-	case o.magic == "" && printable(text[:min(len(text), rawSample)]):
-		return -1
+	case o.sampled:
+		return rawSample
+	case o.begins != nil:
+		return zlibHeader
 	}
-	return 0
+	return len(o.magic)
+}
+
+// fits tells whether a container of the kind may begin text. Where more must
+// come to tell, it may not yet, unless text is final.
+func (o *opener) fits(text []byte, final bool) bool {
+	sample := text[:min(len(text), o.need())]
+	return bytes.HasPrefix(sample, []byte(o.magic)) && (len(sample) == o.need() || final) &&
+		(o.begins == nil || o.begins(sample)) && !(o.sampled && printable(sample))
+}
+
+// starts calls found for every place at which a container may begin in text,
+// which stands at an offset in its stream, until that returns false.
+func starts(text []byte, offset int64, final bool, found func(at int, o *opener) bool) {
+	for at := 0; at <= len(text); {
+		if at > 0 || offset == 0 {
+			for i := range openers {
+				if o := &openers[i]; o.first && o.fits(text[at:], final) && !found(at, o) {
+					return
+				}
+			}
+		}
+		next := bytes.Index(text[at:], []byte(emptyLine))
+		if next < 0 {
+			break
+		}
+		at += next + len(emptyLine)
+	}
+	marks(text, final, found)
+}
+
+// marks is starts for the containers that have a magic.
+func marks(text []byte, final bool, found func(at int, o *opener) bool) {
+	if len(text) < shortBody {
+		for at, c := range text {
+			for kinds := magicsWith[c]; kinds != 0; kinds &= kinds - 1 {
+				if o := &openers[bits.TrailingZeros32(kinds)]; o.fits(text[at:], final) && !found(at, o) {
+					return
+				}
+			}
+		}
+		return
+	}
+	long := longRun(text)
+	sought, present := byte(0), true // the last rare byte, and whether text has it
+	for i := range openers {
+		o := &openers[i]
+		if o.first || o.inRun && !long {
+			continue
+		}
+		if rare := o.magic[o.rare]; rare != sought {
+			sought, present = rare, bytes.IndexByte(text, rare) >= 0
+		}
+		if !present {
+			continue
+		}
+		for at := 0; ; at++ {
+			next := search(text[at:], o.magic, o.rare)
+			if next < 0 {
+				break
+			}
+			if at += next; o.fits(text[at:], final) && !found(at, o) {
+				return
+			}
+		}
+	}
 }
 
 // search is where mark first stands in text, or -1. It looks for the byte of it
@@ -116,30 +190,82 @@ func search(text []byte, mark string, place int) int {
 	return -1
 }
 
-// printable tells whether nearly all bytes are those of text.
-func printable(body []byte) bool {
-	n := 0
-	for _, c := range body {
-		if c >= ' ' && c <= '~' || c == '\n' || c == '\r' || c == '\t' {
-			n++
+// longRun tells whether text may hold a run of base64 that is too long to be
+// held and decoded at once.
+func longRun(text []byte) bool {
+	const sample = 2 * minRun
+	for at := 0; at+sample <= len(text); at += keepRun / 2 {
+		strangers := 0
+		for _, c := range text[at : at+sample] {
+			if base64Value[c] == 0xff {
+				strangers++
+			}
+		}
+		if strangers <= 4 { // of a line break
+			return true
 		}
 	}
-	return n*8 >= len(body)*7
+	return false
 }
 
-// openGzip reads one member; the next one begins with its own magic.
+// smallZlib tells of a zlib header that says how small its window is.
+func smallZlib(text []byte) bool {
+	const deflate, maxWindow, dictionary = 8, 7, 0x20
+	return len(text) >= zlibHeader && text[0]&0x0f == deflate && text[0]>>4 < maxWindow &&
+		binary.BigEndian.Uint16(text)%31 == 0 && text[1]&dictionary == 0
+}
+
+// printable tells whether all bytes are those of ASCII text. Deflate makes of
+// short text little else.
+func printable(body []byte) bool {
+	for _, c := range body {
+		if (c < ' ' || c > '~') && c != '\n' && c != '\r' && c != '\t' {
+			return false
+		}
+	}
+	return true
+}
+
+// The flags of a gzip member's header, RFC 1952.
+const (
+	gzipHeader                                     = 10
+	gzipSum, gzipExtra, gzipName, gzipComment byte = 1 << 1, 1 << 2, 1 << 3, 1 << 4
+)
+
+// openGzip reads one member; the next one begins with its own magic. The
+// standard library's reader wants names shorter than other readers do.
 func openGzip(r byteSource) (io.Reader, error) {
-	member, _ := gzips.Get().(*gzip.Reader)
-	if err := member.Reset(r); err != nil {
-		gzips.Put(member)
+	var header [gzipHeader]byte
+	if _, err := io.ReadFull(r, header[:]); err != nil {
 		return nil, err
 	}
-	member.Multistream(false)
-	return member, nil
+	flags := header[3]
+	if flags&gzipExtra != 0 {
+		if _, err := io.ReadFull(r, header[:2]); err != nil {
+			return nil, err
+		}
+		if _, err := io.CopyN(io.Discard, r, int64(binary.LittleEndian.Uint16(header[:]))); err != nil {
+			return nil, err
+		}
+	}
+	for _, text := range []byte{gzipName, gzipComment} {
+		for c := byte(1); flags&text != 0 && c != 0; {
+			var err error
+			if c, err = r.ReadByte(); err != nil {
+				return nil, err
+			}
+		}
+	}
+	if flags&gzipSum != 0 {
+		if _, err := io.ReadFull(r, header[:2]); err != nil {
+			return nil, err
+		}
+	}
+	return openDeflate(r)
 }
 
 func openZlib(r byteSource) (io.Reader, error) {
-	if _, err := io.CopyN(io.Discard, r, 2); err != nil { // the magic
+	if _, err := io.CopyN(io.Discard, r, zlibHeader); err != nil {
 		return nil, err
 	}
 	return openDeflate(r)
@@ -250,9 +376,11 @@ func readBytes(source io.ByteReader, p []byte) (int, error) {
 	return len(p), nil
 }
 
-// from64 opens a container that stands in base64, of whatever length.
-func from64(open func(byteSource) (io.Reader, error)) func(byteSource) (io.Reader, error) {
-	return func(r byteSource) (io.Reader, error) { return open(&reader64{source: r}) }
+// from64 opens a container that stands in base64, of whatever length. Where its
+// first byte is not the first of a group, the character before has its first
+// bits.
+func from64(open func(byteSource) (io.Reader, error), first uint32, bits int) func(byteSource) (io.Reader, error) {
+	return func(r byteSource) (io.Reader, error) { return open(&reader64{source: r, acc: first, have: bits}) }
 }
 
 // reader64 decodes base64 up to the first character that is none, over line
@@ -288,83 +416,97 @@ func (r *reader64) ReadByte() (byte, error) {
 // Read implements io.Reader.
 func (r *reader64) Read(p []byte) (int, error) { return readBytes(r, p) }
 
-// holdsContainer tells whether a container with a magic may begin in body,
-// which stands at an offset in its stream.
-func holdsContainer(body []byte, offset int64) bool {
-	if len(body) >= shortBody {
-		return slices.ContainsFunc(openers, func(o opener) bool { return o.magic != "" && o.next(body, offset) >= 0 })
+// holdsContainer tells whether a container with a magic may begin in body.
+func holdsContainer(body []byte) bool {
+	holds := smallZlib(body)
+	if !holds {
+		marks(body, true, func(int, *opener) bool { holds = true; return false })
 	}
-	for at, c := range body {
-		for kinds := magicsWith[c]; kinds != 0; kinds &= kinds - 1 {
-			o := &openers[bits.TrailingZeros32(kinds)]
-			if bytes.HasPrefix(body[at:], []byte(o.magic)) && (!o.first || offset+int64(at) == 0) {
-				return true
-			}
-		}
-	}
-	return false
+	return holds
+}
+
+// bare tells at once of a short text that no container begins in it.
+func bare(text []byte, offset int64) bool {
+	return len(text) < shortBody && (offset > 0 || printable(text[:min(len(text), rawSample)])) &&
+		bytes.IndexByte(text, '\r') < 0 && !holdsContainer(text)
 }
 
 // shortBody is the length up to which one look at every byte is faster than a
 // search for every magic.
 const shortBody = 128
 
-// magicsWith has, by their first byte, a bit for each opener with a magic.
+// magicsWith has, by their first byte, a bit for each opener with a magic that
+// is looked for in short texts too.
 var magicsWith = func() (table [256]uint32) {
 	for i, o := range openers {
-		if o.magic != "" {
+		if !o.first && !o.inRun {
 			table[o.magic[0]] |= 1 << i
 		}
 	}
 	return table
 }()
 
-// marks64 are the characters that base64 gives for the magics; those in heads64
-// are too short to be looked for everywhere and must begin the run.
-var (
-	marks64 = []string{"H4sI", "UEsD", "Qlpo"}
-	heads64 = []string{"eJ", "eNo", "eAE", "eF"}
-)
+// marks64 are the characters that base64 gives for the magics, and how many
+// characters of their group stand before them.
+var marks64 = map[string]int{
+	"H4sI": 0, "+LCA": 2, "+LCB": 2, "-LCA": 2, "-LCB": 2, "fiwg": 3, // gzip
+	"UEsD": 0, "BLAw": 2, "QSwM": 3, // zip
+	"Qlpo": 0, "JaaD": 2, "CWmg": 3, // bzip2
+}
+
+const mark64 = 4 // the length of each
+
+// firstMarks64 are those that are too short to be looked for but at the
+// beginning of a run; minFirst64 is what it has at least then.
+var firstMarks64 = []string{"eJ", "eNo", "eAE", "eF"}
+
+const minFirst64 = 22
+
+// seconds64 are the second characters of marks64.
+var seconds64 = func() (table [256]bool) {
+	for mark := range marks64 {
+		table[mark[1]] = true
+	}
+	return table
+}()
 
 // containers64 unpacks the containers that a run of base64 characters gives,
 // the first of each alignment with all that follows it.
 func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
-	var seen [4]bool
-	try := func(at int) {
-		if w.over || seen[at%4] {
-			return
-		}
-		seen[at%4] = true
+	text := r.characters
+	unpack := func(from int) {
 		buf := &w.tables[depth].text
-		*buf = base64Coding.decode((*buf)[:0], r.characters[at:])
-		w.unpack(*buf, r, len(r.characters), depth, tell)
+		*buf = base64Coding.decode((*buf)[:0], text[from:])
+		w.unpack(*buf, r.begin, r.end, !r.open, depth, tell)
 	}
-	for _, mark := range marks64 {
-		for at := 0; at < len(r.characters); at++ {
-			next := search(r.characters[at:], mark, 0)
-			if next < 0 {
-				break
-			}
-			at += next
-			try(at)
+	if slices.ContainsFunc(firstMarks64, func(mark string) bool { return string(text[:len(mark)]) == mark }) {
+		unpack(0)
+	}
+	if len(text) < minContainer {
+		return
+	}
+	var seen [4]bool
+	for at := 0; at+mark64 <= len(text); at++ {
+		if !seconds64[text[at+1]] {
+			continue
 		}
-	}
-	for _, head := range heads64 {
-		if bytes.HasPrefix(r.characters, []byte(head)) {
-			try(0)
+		before, ok := marks64[string(text[at:at+mark64])]
+		if from := at - before; ok && from >= 0 && !seen[from%4] && !w.over {
+			seen[from%4] = true
+			unpack(from)
 		}
 	}
 }
 
-// unpack scans the containers in what a run gives up to its character end.
-func (w *sweep) unpack(body []byte, r *run, end, depth int, tell func(hit) bool) {
-	if w.over || !holdsContainer(body, 0) {
+// unpack scans the containers in what text from begin to end gives.
+func (w *sweep) unpack(body []byte, begin, end int, final bool, depth int, tell func(hit) bool) {
+	if w.over || !holdsContainer(body) {
 		return
 	}
 	var inside unpackers
-	found, _ := inside.push(w.scanner, "", body, 0, 0, !r.open || end < len(r.characters), depth)
+	found, _ := inside.push(w.scanner, "", body, 0, 0, final, depth)
 	inside.stop()
 	if found != nil {
-		tell(hit{rule: found.Rule, begin: r.begin, end: r.end, secret: found.Fingerprint})
+		tell(hit{rule: found.Rule, begin: begin, end: end, secret: found.Fingerprint})
 	}
 }

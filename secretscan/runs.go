@@ -1,7 +1,5 @@
 package secretscan
 
-import "bytes"
-
 const (
 	// minRun is the shortest run of characters that is decoded.
 	minRun = 16
@@ -25,7 +23,7 @@ func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (h
 		if begin == len(text) {
 			break
 		}
-		end, next := runEnd(text, begin)
+		end, next, lines := runEnd(text, begin)
 		if at = next; end-begin < minRun {
 			continue
 		}
@@ -38,7 +36,7 @@ func (w *sweep) runs(text []byte, final bool, depth int, tell func(hit) bool) (h
 			}
 			hold = min(hold, held)
 		}
-		w.run(text, begin, end, open, depth, tell)
+		w.run(text, begin, end, lines, open, depth, tell)
 	}
 	if !final && hold == len(text) {
 		hold = w.shortRun(text)
@@ -85,22 +83,31 @@ func (r *run) place(begin, end int) (int, int) {
 	return r.begin + begin, min(r.end, r.begin+end)
 }
 
-func (w *sweep) run(text []byte, begin, end int, open bool, depth int, tell func(hit) bool) {
+func (w *sweep) run(text []byte, begin, end int, lines, open bool, depth int, tell func(hit) bool) {
 	r := &w.tables[depth].run
 	*r = run{text[begin:end], begin, end, false, open, text[max(0, begin-lead):begin]}
-	if bytes.IndexByte(r.characters, '\n') >= 0 {
-		compact := w.tables[depth].lines[:0]
-		for line := range bytes.SplitSeq(r.characters, []byte("\n")) {
-			compact = append(compact, bytes.TrimSuffix(line, []byte("\r"))...)
+	if lines {
+		compact, last := joinLines(w.tables[depth].lines[:0], r.characters)
+		w.tables[depth].lines, r.whole = compact, true
+		// The last line may be no part of it.
+		if r.characters = compact[:last]; !allHex(r.characters) { // of which the rest is told apart
+			if from := (last - maxJoined) / group * group; from > 0 {
+				r.characters, r.lead = compact[from:last], nil
+			}
+			w.decodeRun(r, depth, tell)
 		}
-		w.tables[depth].lines, r.characters, r.whole = compact, compact, true
+		r.characters, r.lead = compact, text[max(0, begin-lead):begin]
 	}
+	w.decodeRun(r, depth, tell)
+}
+
+func (w *sweep) decodeRun(r *run, depth int, tell func(hit) bool) {
 	kind := classify(r.characters)
 	if kind.hex { // no base64 looks like this
 		w.decoded(r, 0, len(r.characters), depth, tell, hexCoding)
 		return
 	}
-	if len(r.characters) >= minContainer {
+	if len(r.characters) >= minFirst64 {
 		w.containers64(r, depth, tell)
 	}
 	texts64(r.characters, r.lead, &w.tables[depth].text, func(at int, text []byte, head int) {
@@ -135,7 +142,7 @@ func (w *sweep) decoded(r *run, begin, end, depth int, tell func(hit) bool, c co
 		out := c.decode(append((*buf)[:0], r.lead...), r.characters[from:end])
 		*buf = out
 		head := len(r.lead)
-		w.unpack(out[head:], r, end, depth, tell)
+		w.unpack(out[head:], r.begin, r.end, !r.open || end < len(r.characters), depth, tell)
 		texts(out[head:], func(first, last int) {
 			if first == 0 && begin == 0 {
 				w.within(r, out[:head+last], head, from, depth, tell, c)

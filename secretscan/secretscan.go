@@ -1,6 +1,7 @@
 // Package secretscan finds secrets in bytes and takes them out of text. Use
-// Text for what is in memory, Reader for what streams, Redact for what is
-// shown or written down, and For to scan for one destination.
+// Text for what is in memory, Name for what has no case, Reader for what
+// streams, Redact for what is shown or written down, and For to scan for one
+// destination.
 //
 // Secrets are the bottle's own known values, by exact value in every usual
 // encoding, reversed, in pieces, and with separators between the characters or
@@ -9,15 +10,17 @@
 //
 // What is encoded or compressed is decoded, and the result scanned again, two
 // encodings and three containers deep: base64 at any offset, in either alphabet
-// and in lines of eight characters or more; hexadecimal and base32; percent,
-// JSON, HTML, hexadecimal and octal escapes; UTF-16 and UTF-32; lists of decimal
-// numbers and dumps of hexadecimal pairs; gzip, zlib, zip and bzip2, and deflate
-// without a header at the beginning of a stream.
+// and in lines of eight characters or more, also where the line breaks are
+// escaped; hexadecimal and base32; percent, JSON, HTML, hexadecimal and octal
+// escapes; UTF-16 and UTF-32; lists of numbers and dumps of hexadecimal pairs;
+// gzip, zlib, zip and bzip2, and deflate without a header at the beginning of a
+// stream or of a part of it.
 //
 // Not found is what is encrypted, or split into pieces shorter than eight bytes
-// over several requests; ascii85, rot13 and other compressors; a value of a
-// shape that is reversed or in pieces; and a value that looks like a hash and
-// has no telling name beside it.
+// over several requests, or than twelve where each is base64 or base32; ascii85,
+// rot13, quoted-printable, dumps in groups of more than two digits and other
+// compressors; a value of a shape that is reversed or in pieces; and a value
+// that looks like a hash and has no telling name beside it.
 package secretscan
 
 import (
@@ -134,6 +137,22 @@ func (s *Scanner) collect(text []byte, final, redact bool, report func(hit) bool
 // Text scans a short text held in memory; nil means clean.
 func (s *Scanner) Text(place, text string) *Finding {
 	return s.Bytes(place, view(text))
+}
+
+// Name is Text for what has no case, the name of a host or a header: a known
+// value is found in it in whatever case.
+func (s *Scanner) Name(place, name string) *Finding {
+	found := s.Text(place, name)
+	if s == nil || s.known == nil || found != nil {
+		return found
+	}
+	s.known.scanName(name, func(h hit) bool {
+		if found = s.finding(place, h); found != nil {
+			found.Offset, found.Line = int64(h.begin), 1
+		}
+		return found == nil
+	})
+	return found
 }
 
 // view is text without a copy; nothing writes to what is scanned.
