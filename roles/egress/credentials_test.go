@@ -108,7 +108,7 @@ func TestCredentialInTheURL(t *testing.T) {
 	l := newLab(t, route("api.test")+route("api.test", "ports: [80]")+route("other.test", "agent_auth: true"))
 	for _, query := range []string{
 		"access_token=abc", "a=b&ACCESS_TOKEN=abc", "a=b;api_key=abc", "private_token=abc", "X-Amz-Signature=abc",
-		"%61ccess_token=abc", "access%5ftoken=abc", "key=AIzaSyA1234567890", "token=abc", "access_token",
+		"%61ccess_token=abc", "access%5ftoken=abc", "key=AIzaSyA1234567890", "token=abc", "jwt=" + "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxMjM0NTY3ODkwIn0.Qm3xT8vKc1Ws6Zp0Yh5Rn2Jd9L&x=1", "access_token",
 	} {
 		l.wantBlock(query, l.ask("GET", "https://api.test/?"+query, ""), policy.Secret)
 		l.wantThrough(query, l.ask("GET", "https://other.test/?"+query, ""))
@@ -232,5 +232,44 @@ func TestEcho(t *testing.T) {
 	}
 	if got := l.origin.all(); len(got) != 1 {
 		t.Errorf("the redirect was followed: %v", got)
+	}
+}
+
+// TestPasswordIsNotEchoed: of a credential for Basic the password is a secret
+// by itself, also where the operator gave both encoded.
+func TestPasswordIsNotEchoed(t *testing.T) {
+	const password = "R4nd0mPassw0rdValue88xyz"
+	for name, credential := range map[string]string{
+		"plain": "x-access-token:" + password, "encoded": base64.StdEncoding.EncodeToString([]byte("x-access-token:" + password)),
+	} {
+		l := newLab(t, route("api.test", "auth: {scheme: Basic, token_env: EGRESS_TOKEN_1}")+route("other.test"), func(c *Config) {
+			c.Tokens = map[string]string{"EGRESS_TOKEN_1": credential}
+		})
+		l.origin.handler = func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "x-access-token") }
+		if a := l.ask("GET", "https://api.test/", ""); a.status != http.StatusOK {
+			t.Errorf("%s: control: the user's name: %d %s", name, a.status, a.body)
+		}
+		for form, text := range map[string]string{
+			"password": `{"password":"` + password + `"}`, "hex": hex.EncodeToString([]byte(password)), "both": `["x-access-token:` + password + `"]`,
+		} {
+			for place, handler := range map[string]http.HandlerFunc{
+				"body":   func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, text) },
+				"header": func(w http.ResponseWriter, _ *http.Request) { w.Header().Set("Location", "/?"+text) },
+				"trailer": func(w http.ResponseWriter, _ *http.Request) {
+					w.Header().Set("Trailer", "X-Echo")
+					fmt.Fprint(w, "body")
+					w.Header().Set("X-Echo", text)
+				},
+			} {
+				l.origin.handler = handler
+				a, err := l.do(l.client(false), must(http.NewRequest("GET", "https://api.test/", nil))(t))
+				if err == nil && a.status != http.StatusBadGateway {
+					t.Errorf("%s, %s in %s: the answer came through: %d %s", name, form, place, a.status, a.body)
+				}
+				if a, err := l.do(l.client(false), must(http.NewRequest("GET", "https://other.test/", nil))(t)); err != nil || a.status != http.StatusOK {
+					t.Errorf("%s, %s in %s: control: %d %v", name, form, place, a.status, err)
+				}
+			}
+		}
 	}
 }

@@ -34,7 +34,7 @@ func (l *live) secretLabels(host canon.Host, spelled string) *secretscan.Finding
 					continue
 				}
 				seen[form] = true
-				if f := l.role.Scanner.Text("host name", form); f != nil {
+				if f := l.role.Scanner.Name("host name", form); f != nil {
 					return f
 				}
 			}

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"github.com/claude-bottle/claude-bottle/policy"
+	"github.com/claude-bottle/claude-bottle/secretscan"
 )
 
 // Nobody's credentials, which only their shape gives away.
@@ -126,4 +127,22 @@ func TestNamesInTheTunnel(t *testing.T) {
 	conn, _ := l.connect("a.wild.test:443")
 	inner := tls.Client(conn, &tls.Config{ServerName: "A.wild.test", InsecureSkipVerify: true})
 	l.wantThrough("control", sayTo(t, inner, "GET / HTTP/1.1\r\nHost: a.WILD.test\r\n\r\n"))
+}
+
+// TestShortValueInNames: the names of hosts and headers have no case, and a
+// value too short to be told in any case elsewhere is told there.
+func TestShortValueInNames(t *testing.T) {
+	const short = "k7Xq92LmP"
+	l := newLab(t, route("\"*.wild.test\"")+route("api.test"), func(c *Config) {
+		c.Scanner = must(secretscan.New([]string{short}))(t)
+	})
+	for _, host := range []string{strings.ToLower(short), strings.ToUpper(short), "k7xq.92lmp", "x-" + strings.ToLower(short)} {
+		l.wantBlock(host, l.ask("GET", "https://"+host+".wild.test/", ""), policy.Secret)
+		if asked := l.asked(); len(asked) > 0 {
+			t.Errorf("%s: %q was looked up", host, asked)
+		}
+	}
+	l.wantBlock("header", l.ask("GET", "https://api.test/", "", header("X-"+short, "1")), policy.Secret)
+	l.wantThrough("control", l.ask("GET", "https://a.wild.test/", ""))
+	l.wantThrough("control", l.ask("GET", "https://api.test/", "", header("X-K7xq92l", "1")))
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"strings"
+	"unicode/utf8"
 
 	"golang.org/x/net/http/httpguts"
 
@@ -79,13 +80,19 @@ func newTokenScanners(values map[string]string) (*tokenScanners, error) {
 		t := &token{value: value}
 		if !httpguts.ValidHeaderFieldValue(value) || strings.TrimSpace(value) != value {
 			t.err = errors.New("it has a line end, a blank at an end or a control character")
-		} else if t.scanner, t.err = finder(value); t.err == nil {
-			// What encodes the value is recognised whatever its case; the value
-			// itself is not.
-			if t.names, t.err = finder(value, strings.ToLower(value)); t.err != nil {
+		} else if secrets := credentialParts(value); len(value) >= shortestName {
+			if t.scanner, t.err = finder(secrets...); t.err != nil {
 				return nil, t.err
 			}
-			usable = append(usable, value)
+			// What encodes the value is recognised whatever its case; the value
+			// itself is not.
+			for _, secret := range secrets {
+				secrets = append(secrets, strings.ToLower(secret))
+			}
+			if t.names, t.err = finder(secrets...); t.err != nil {
+				return nil, t.err
+			}
+			usable = append(usable, credentialParts(value)...)
 		} else {
 			t.err = errors.New("it is too short to be recognised when it leaks")
 		}
@@ -94,6 +101,21 @@ func newTokenScanners(values map[string]string) (*tokenScanners, error) {
 	var err error
 	s.all, err = finder(usable...)
 	return s, err
+}
+
+// credentialParts is a credential and what in it is one by itself: the password
+// behind a user's name, also where both are encoded as for Basic.
+func credentialParts(value string) []string {
+	parts := []string{value}
+	if plain, err := base64.StdEncoding.DecodeString(value); err == nil && utf8.Valid(plain) && strings.Contains(string(plain), ":") {
+		parts = append(parts, string(plain))
+	}
+	for _, part := range parts {
+		if _, password, ok := strings.Cut(part, ":"); ok && len(password) >= shortestName {
+			parts = append(parts, password)
+		}
+	}
+	return parts
 }
 
 // finder finds the given values and nothing else.

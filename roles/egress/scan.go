@@ -111,7 +111,7 @@ func (x *exchange) scanHeader(place string, h http.Header) *secretscan.Finding {
 			scanner = x.role.tokens.all
 		}
 		if lower := strings.ToLower(name); len(name) >= shortestName {
-			if f := scanner.Text(place+"name", lower); f != nil {
+			if f := scanner.Name(place+"name", lower); f != nil {
 				return f
 			}
 		}
@@ -173,7 +173,7 @@ func (l *live) scanner(route *routes.Route, host canon.Host) *secretscan.Scanner
 // URLs and the forges use.
 var credentialNames = []string{
 	"access_token", "api-key", "api_key", "apikey", "auth", "auth_token", "authorization",
-	"awsaccesskeyid", "bearer_token", "client_secret", "id_token", "job_token", "oauth_token",
+	"awsaccesskeyid", "bearer_token", "client_secret", "id_token", "job_token", "jwt", "oauth_token",
 	"password", "private_token", "refresh_token", "secret", "signature", "token", "x-amz-credential",
 	"x-amz-security-token", "x-amz-signature", "x-goog-credential", "x-goog-signature",
 }
