@@ -3,6 +3,7 @@ package egress
 import (
 	"bufio"
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/tls"
 	"encoding/binary"
@@ -10,6 +11,7 @@ import (
 	"io"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -137,6 +139,76 @@ func TestWebSocket(t *testing.T) {
 		}
 	}
 	l.wantVerdicts(5, `"rule":"secret"`)
+}
+
+// TestFileOverMessages: a compressed file hides nothing in messages however
+// small, whatever its head holds and whether it has an end.
+func TestFileOverMessages(t *testing.T) {
+	l := newLab(t, route("api.test", "websocket: true"))
+	heard := make(chan string, 1) // by one connection, when it ended
+	l.origin.handler = func(w http.ResponseWriter, r *http.Request) {
+		c, err := websocket.Accept(w, r, nil)
+		if err != nil {
+			return
+		}
+		defer c.CloseNow()
+		var all strings.Builder
+		for err == nil {
+			var message []byte
+			_, message, err = c.Read(r.Context())
+			all.Write(message)
+		}
+		heard <- all.String()
+	}
+	file := func(text string) string {
+		var b bytes.Buffer
+		z := gzip.NewWriter(&b)
+		z.Name, z.Comment = strings.Repeat("a long name ", 40), strings.Repeat("and a comment ", 35)
+		io.WriteString(z, strings.Repeat("some words and others. ", 20)+text)
+		z.Close()
+		return b.String()
+	}
+	send := func(file string, size int) (arrived string, status websocket.StatusCode) {
+		ctx, cancel := context.WithTimeout(t.Context(), patience)
+		defer cancel()
+		c := must2(l.socket("wss://api.test/"))(t)
+		go func() {
+			for piece := range slices.Chunk([]byte(file), size) {
+				if c.Write(ctx, websocket.MessageBinary, piece) != nil {
+					return
+				}
+			}
+			c.Close(websocket.StatusNormalClosure, "")
+		}()
+		var err error
+		for err == nil {
+			_, _, err = c.Read(ctx)
+		}
+		return <-heard, websocket.CloseStatus(err)
+	}
+	for _, size := range []int{1, 7, 100, 700, 3000} {
+		for name, text := range map[string]string{"whole": file(known), "without an end": strings.TrimSuffix(file(known), file(known)[len(file(known))-8:])} {
+			arrived, status := send(text, size)
+			if z, err := gzip.NewReader(strings.NewReader(arrived)); err == nil {
+				if plain, _ := io.ReadAll(z); strings.Contains(string(plain), known) {
+					t.Errorf("%s in messages of %d: the secret arrived", name, size)
+				}
+			}
+			// What the agent still sends may keep the reason from it.
+			if len(arrived) == len(text) || status == websocket.StatusNormalClosure {
+				t.Errorf("%s in messages of %d: the conversation went on: %v", name, size, status)
+			}
+		}
+		clean := file("nothing of interest")
+		if arrived, _ := send(clean, size); arrived != clean {
+			t.Errorf("control: in messages of %d: %d bytes arrived of %d", size, len(arrived), len(clean))
+		}
+	}
+}
+
+// must2 is must for a dialled socket.
+func must2(c *websocket.Conn, _ *http.Response, err error) func(testing.TB) *websocket.Conn {
+	return must(c, err)
 }
 
 // TestWebSocketEcho: with an injected credential the origin's frames are read.

@@ -19,7 +19,8 @@ const overlap = 512
 // a message may be of any length. It ends with the frames of from, with a
 // *secretscan.Finding, or with errFrame.
 func relayFrames(to *frameWriter, from *frameReader, s *secretscan.Scanner, place string) error {
-	m := &messages{to: to, from: from, scanner: s, place: place}
+	m := &messages{to: to, from: from, scanner: s, place: place, containers: s.Follow(place)}
+	defer m.containers.Close()
 	for {
 		err := m.relay()
 		if errors.Is(err, io.EOF) {
@@ -38,9 +39,11 @@ type messages struct {
 	scanner *secretscan.Scanner
 	place   string
 	before  []byte // the end of the data so far
-	control []byte // the end of the control frames' payloads so far
-	scratch []byte // before and the message at hand, when that is whole
-	buffer  [4 << 10]byte
+	// containers tells when that must hold more, because a file goes on.
+	containers *secretscan.Follower
+	control    []byte // the end of the control frames' payloads so far
+	scratch    []byte // before and the message at hand, when that is whole
+	buffer     [4 << 10]byte
 }
 
 // relay passes one message, or one control frame between messages.
@@ -70,7 +73,11 @@ func (m *messages) relay() error {
 		dropped := min(skip, n)
 		skip -= dropped
 		fresh := m.buffer[dropped:n]
-		before = tail(append(before, fresh...), overlap)
+		found, open := m.containers.Next(fresh)
+		if found != nil {
+			return found
+		}
+		before = tail(append(before, fresh...), max(overlap, open))
 		if len(fresh) > 0 || ended {
 			if err := m.to.write(opcode, ended, fresh); err != nil {
 				return err
@@ -97,7 +104,11 @@ func (m *messages) relayWhole() error {
 	if f := m.scanner.Bytes(m.place, m.scratch); f != nil {
 		return f
 	}
-	m.before = append(m.before[:0], tail(m.scratch, overlap)...)
+	found, open := m.containers.Next(payload)
+	if found != nil {
+		return found
+	}
+	m.before = append(m.before[:0], tail(m.scratch, max(overlap, open))...)
 	return m.to.write(opcode, true, payload)
 }
 
