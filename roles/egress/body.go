@@ -50,6 +50,12 @@ func (x *exchange) openBody() *policy.Decision {
 	if length > 0 && length <= maxBuffered && x.in.Header["Expect"] == nil {
 		x.body.buffered = make([]byte, length)
 		_, err := io.ReadFull(scanned, x.body.buffered)
+		if err == nil {
+			// Some of it is told only when nothing follows.
+			if _, err = scanned.Read(make([]byte, 1)); errors.Is(err, io.EOF) {
+				err = nil
+			}
+		}
 		return x.bodyTrouble(err)
 	}
 	if length < 0 {

@@ -2,6 +2,8 @@ package egress
 
 import (
 	"bytes"
+	"cmp"
+	"compress/flate"
 	"compress/gzip"
 	"encoding/base64"
 	"encoding/hex"
@@ -196,5 +198,33 @@ func TestCodedBodies(t *testing.T) {
 			t.Errorf("%s: the body was changed", coding)
 		}
 		l.wantBlock(coding, l.ask("POST", "https://api.test/", zipped("a "+known+" b"), header("Content-Encoding", coding)), policy.Secret)
+	}
+}
+
+// TestShortFileAtTheEnd: a body of a known length is scanned to its end, also
+// where what could be told only there is short.
+func TestShortFileAtTheEnd(t *testing.T) {
+	l := newLab(t, route("api.test"))
+	part := func(text string) string {
+		var b bytes.Buffer
+		z, err := flate.NewWriter(&b, flate.BestCompression)
+		if err != nil {
+			t.Fatal(err)
+		}
+		io.WriteString(z, text)
+		z.Close()
+		return "--b\r\nContent-Type: a/b\r\n\r\n" + b.String() + "\r\n"
+	}
+	for _, h2 := range []bool{false, true} {
+		for _, length := range []int64{0, -1} {
+			send := func(body string) answer {
+				r := must(http.NewRequest("POST", "https://api.test/", nil))(t)
+				setBody(r, body)
+				r.ContentLength = cmp.Or(length, r.ContentLength)
+				return must(l.do(l.client(h2), r))(t)
+			}
+			l.wantBlock("a part", send(part(shapeAWS)), policy.Secret)
+			l.wantThrough("control", send(part("some more words")))
+		}
 	}
 }
