@@ -59,6 +59,15 @@ func benignParts(t *testing.T) template.FuncMap {
 		},
 		"base64":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
 		"base64url": func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
+		"lines":     func(width int, s string) string { return linesOf(width, s) },
+		"numbers": func(format, s string) string {
+			var out strings.Builder
+			for i := range len(s) {
+				fmt.Fprintf(&out, format, s[i])
+			}
+			return out.String()
+		},
+		"dump": func(s string) string { return hex.Dump([]byte(s)) },
 		"json": func(s string) string {
 			quoted, err := json.Marshal(s)
 			if err != nil {
@@ -82,6 +91,15 @@ func randomBytes(seed, n int) string {
 	b := make([]byte, n)
 	_, _ = rand.NewChaCha8(key).Read(b) // never fails
 	return string(b)
+}
+
+// linesOf breaks text into lines of a width.
+func linesOf(width int, text string) string {
+	var out strings.Builder
+	for ; len(text) > width; text = text[width:] {
+		out.WriteString(text[:width] + "\n")
+	}
+	return out.String() + text + "\n"
 }
 
 // library is the folder of the standard library's net/http.
