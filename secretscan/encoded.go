@@ -8,7 +8,7 @@ import (
 const (
 	// minText is the length of the shortest text that is looked for in what
 	// characters decode to.
-	minText = 8
+	minText = 10
 	// Each byte of text counts one, any other costs so many, and no more than
 	// maxScore are counted: a text may hold letters of other scripts, and ends
 	// where something else begins.
@@ -215,6 +215,15 @@ func joinLines(out, run []byte) (_ []byte, last int) {
 		run = run[min(len(run), max(1, lineBreak(run, line))):]
 	}
 	return out, last
+}
+
+func ascii(text []byte) bool {
+	for _, c := range text {
+		if c >= 0x80 {
+			return false
+		}
+	}
+	return true
 }
 
 // ascii32 tells whether the first eight characters of base32 give ASCII.

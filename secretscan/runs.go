@@ -143,6 +143,9 @@ func (w *sweep) decoded(r *run, begin, end, depth int, tell func(hit) bool, c co
 		*buf = out
 		head := len(r.lead)
 		w.unpack(out[head:], r.begin, r.end, !r.open || end < len(r.characters), depth, tell)
+		if size := len(out) - head; size >= gram && size < minText && ascii(out[head:]) {
+			w.within(r, out[head:], 0, from, depth, tell, c) // a piece of a known value
+		}
 		texts(out[head:], func(first, last int) {
 			if first == 0 && begin == 0 {
 				w.within(r, out[:head+last], head, from, depth, tell, c)
