@@ -4,6 +4,7 @@ import (
 	"errors"
 	"io"
 	"iter"
+	"sync"
 )
 
 const (
@@ -70,6 +71,10 @@ func (in *input) ReadByte() (byte, error) {
 	return one[0], err
 }
 
+// contents are readers of what was unpacked, for their buffers: containers may
+// be many and small.
+var contents = sync.Pool{New: func() any { return new(reader) }}
+
 func (s *Scanner) unpack(place string, begin int64, depth int, o *opener) *unpacker {
 	in := &input{}
 	u := &unpacker{begin: begin, heavy: o.heavy, input: in}
@@ -83,8 +88,11 @@ func (s *Scanner) unpack(place string, begin int64, depth int, o *opener) *unpac
 		bounded := &bounded{source: plain, input: in}
 		inside := new(unpackers)
 		defer inside.stop()
-		content := &reader{scanner: s, place: place + " unpacked", source: bounded, depth: depth + 1, inside: inside}
+		content := contents.Get().(*reader)
+		defer contents.Put(content)
+		*content = reader{scanner: s, place: place + " unpacked", source: bounded, depth: depth + 1, inside: inside, buf: content.buf[:0]}
 		_, err = io.Copy(io.Discard, content)
+		*content = reader{buf: content.buf}
 		if found, ok := errors.AsType[*Finding](err); ok {
 			in.found = found
 		} else if errors.Is(err, errBomb) {
