@@ -7,6 +7,7 @@ import (
 	"errors"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 
 	"github.com/claude-bottle/claude-bottle/policy"
 )
@@ -25,7 +26,7 @@ func (x *exchange) forward() {
 		ProtoMajor: 1,
 		ProtoMinor: 1,
 		Header:     x.in.Header,
-	}).WithContext(x.ctx)
+	}).WithContext(x.traced())
 	if _, ok := out.Header["User-Agent"]; !ok {
 		out.Header["User-Agent"] = nil // net/http would add its own
 	}
@@ -68,8 +69,19 @@ func (x *exchange) refuseLate(d policy.Decision) {
 	x.role.refuse(x.w, d)
 }
 
+// traced is the exchange's context, which notes for a grant that the request was
+// sent.
+func (x *exchange) traced() context.Context {
+	if !x.counted {
+		return x.ctx
+	}
+	return httptrace.WithClientTrace(x.ctx, &httptrace.ClientTrace{WroteHeaders: func() { x.begun.Store(true) }})
+}
+
+// refund takes back the use of a grant, unless the request was sent: a second
+// try may fail in ways that the first did not.
 func (x *exchange) refund() {
-	if x.counted {
+	if x.counted && !x.begun.Load() {
 		x.role.grants.refund(x.route.Grant)
 	}
 }

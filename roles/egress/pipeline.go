@@ -62,6 +62,7 @@ type exchange struct {
 	reviewed bool
 
 	// Of forward.
+	begun  atomic.Bool  // the request was sent; known where a use was counted
 	sent   atomic.Int64 // bytes of body to the origin
 	got    int64        // bytes of body to the agent
 	status int

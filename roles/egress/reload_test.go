@@ -3,6 +3,7 @@ package egress
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -310,6 +312,39 @@ func TestGrantThatCannotBeCounted(t *testing.T) {
 	l.wantThrough("control", l.ask("GET", "https://api.test/", ""))
 	if n := l.role.spent("g1"); n != 1 {
 		t.Errorf("%d uses counted", n)
+	}
+}
+
+// TestLostRequestIsAUse: what an origin was sent is not taken back when no
+// connection for a second try comes about.
+func TestLostRequestIsAUse(t *testing.T) {
+	l := newLab(t, route("api.test", "grant: g1", "uses: 4"))
+	var down atomic.Bool
+	l.role.dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+		if down.Load() {
+			return nil, errors.New("nobody there")
+		}
+		return l.dial(ctx, network, address)
+	}
+	l.origin.handler = func(_ http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/lost" {
+			down.Store(true)
+			panic(http.ErrAbortHandler)
+		}
+	}
+	uses := 0
+	for _, h2 := range []bool{false, true} {
+		down.Store(false)
+		client := l.client(h2)
+		for _, path := range []string{"/", "/lost"} {
+			a, err := l.do(client, must(http.NewRequest("GET", "https://api.test"+path, nil))(t))
+			if want := map[string]int{"/": http.StatusOK, "/lost": http.StatusBadGateway}[path]; err != nil || a.status != want {
+				t.Errorf("%s: %d %s %v, want %d", path, a.status, a.body, err, want)
+			}
+			if uses++; l.role.spent("g1") != uses {
+				t.Errorf("HTTP/2 %v: %s left %d uses counted, want %d", h2, path, l.role.spent("g1"), uses)
+			}
+		}
 	}
 }
 
