@@ -272,7 +272,7 @@ func (s *Server) Shutdown(ctx context.Context) error {
 	s.stop()
 	for k, busy := range s.conns {
 		if !busy {
-			_ = k.Close()
+			go k.Close() // TLS may wait for the client to take its last words
 		}
 	}
 	if len(s.conns) == 0 {
@@ -298,7 +298,7 @@ func (s *Server) Close() error {
 	defer s.mu.Unlock()
 	s.stop()
 	for k := range s.conns {
-		_ = k.Close()
+		go k.Close()
 	}
 	return nil
 }

@@ -168,7 +168,7 @@ func (t *Transport) CloseIdleConnections() { t.CloseIdleSince(time.Now()) }
 // CloseIdleSince closes the connections that no request used after then.
 func (t *Transport) CloseIdleSince(then time.Time) {
 	for _, c := range t.takeIdle(then) {
-		c.leave()
+		go c.leave() // TLS may wait for the origin to take its last words
 	}
 }
 
