@@ -105,7 +105,8 @@ func coreOf(word string) int {
 }
 
 // coreMultiplier spreads three bytes over the upper bits. It is one with which
-// no word of English or of programs falls together with a core.
+// hardly any that are frequent in English or in programs fall together with a
+// core.
 const coreMultiplier = 2236390785
 
 // coreHash is the hash of the first three of eight bytes.

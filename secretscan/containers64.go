@@ -1,0 +1,68 @@
+package secretscan
+
+import "slices"
+
+// marks64 are the characters that base64 gives for the magics, and how many
+// characters of their group stand before them.
+var marks64 = map[string]int{
+	"H4sI": 0, "+LCA": 2, "+LCB": 2, "-LCA": 2, "-LCB": 2, "fiwg": 3, // gzip
+	"UEsD": 0, "BLAw": 2, "QSwM": 3, // zip
+	"Qlpo": 0, "JaaD": 2, "CWmg": 3, // bzip2
+}
+
+const mark64 = 4 // the length of each
+
+// firstMarks64 are those that are too short to be looked for but at the
+// beginning of a run; minFirst64 is what it has at least then.
+var firstMarks64 = []string{"eJ", "eNo", "eAE", "eF"}
+
+const minFirst64 = 22
+
+// seconds64 are the second characters of marks64.
+var seconds64 = func() (table [256]bool) {
+	for mark := range marks64 {
+		table[mark[1]] = true
+	}
+	return table
+}()
+
+// containers64 unpacks the containers that a run of base64 characters gives,
+// the first of each alignment with all that follows it.
+func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
+	text := r.characters
+	unpack := func(from int) {
+		buf := &w.tables[depth].text
+		*buf = base64Coding.decode((*buf)[:0], text[from:])
+		w.unpack(*buf, r.begin, r.end, !r.open, depth, tell)
+	}
+	if slices.ContainsFunc(firstMarks64, func(mark string) bool { return string(text[:len(mark)]) == mark }) {
+		unpack(0)
+	}
+	if len(text) < minContainer {
+		return
+	}
+	var seen [4]bool
+	for at := 0; at+mark64 <= len(text); at++ {
+		if !seconds64[text[at+1]] {
+			continue
+		}
+		before, ok := marks64[string(text[at:at+mark64])]
+		if from := at - before; ok && from >= 0 && !seen[from%4] && !w.over {
+			seen[from%4] = true
+			unpack(from)
+		}
+	}
+}
+
+// unpack scans the containers in what text from begin to end gives.
+func (w *sweep) unpack(body []byte, begin, end int, final bool, depth int, tell func(hit) bool) {
+	if w.over || !holdsContainer(body) {
+		return
+	}
+	var inside unpackers
+	found, _ := inside.push(w.scanner, "", body, 0, 0, final, depth)
+	inside.stop()
+	if found != nil {
+		tell(hit{rule: found.Rule, begin: begin, end: end, secret: found.Fingerprint})
+	}
+}
