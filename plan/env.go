@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -69,8 +70,12 @@ func checkValue(value string) error {
 	return nil
 }
 
+// pemBoundary is RFC 7468's encapsulation boundaries.
+var pemBoundary = regexp.MustCompile(`^\s*-----(BEGIN|END) [A-Z0-9 ]+-----\s*$`)
+
 // knownSecrets are all credentials and what the operator supplied, one line
-// each, without those too short to be told from other text.
+// each, without those too short to be told from other text and the lines around
+// a key in PEM, which every such key has.
 func knownSecrets(c *credentials, env []variable) []string {
 	values := slices.Collect(maps.Values(c.values))
 	for _, v := range env {
@@ -78,7 +83,7 @@ func knownSecrets(c *credentials, env []variable) []string {
 			values = append(values, strings.FieldsFunc(v.value, func(r rune) bool { return r == '\n' || r == '\r' })...)
 		}
 	}
-	values = slices.DeleteFunc(values, func(s string) bool { return len(s) < minSecret })
+	values = slices.DeleteFunc(values, func(s string) bool { return len(s) < minSecret || pemBoundary.MatchString(s) })
 	slices.Sort(values)
 	return slices.Compact(values)
 }

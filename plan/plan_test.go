@@ -112,6 +112,7 @@ env:
   TICKET: ?Which ticket
   HOSTED: ${HOSTED_VALUE}
   SHORT: ${SHORT_VALUE}
+  KEY: ${KEY_VALUE}
 egress:
   presets: [npm, anthropic]
   routes:
@@ -138,6 +139,8 @@ git-gate:
 		s.shell[name] = value
 	}
 	s.shell["SHORT_VALUE"] = "short"
+	// What stands around every such key is no secret.
+	s.shell["KEY_VALUE"] = "-----BEGIN PRIVATE KEY-----\nplanted-key-line-5\n-----END PRIVATE KEY-----\n"
 	s.options.Agent, s.options.Term = "reviewer", "screen"
 	s.options.Ask = func(_ context.Context, question string) (string, error) { return "planted answer to " + question, nil }
 	p := s.prepare(t)
@@ -152,7 +155,7 @@ git-gate:
 	if !reflect.DeepEqual(p.Tokens, wantTokens) {
 		t.Errorf("tokens %v", p.Tokens)
 	}
-	wantSecrets := []string{"planted answer to Which ticket", "planted-api-token-1", "planted-forge-token-3", "planted-hosted-value-4", "planted-model-token-2"}
+	wantSecrets := []string{"planted answer to Which ticket", "planted-api-token-1", "planted-forge-token-3", "planted-hosted-value-4", "planted-key-line-5", "planted-model-token-2"}
 	if !slices.Equal(p.Secrets, wantSecrets) {
 		t.Errorf("secrets %v", p.Secrets)
 	}
