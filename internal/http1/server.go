@@ -23,8 +23,9 @@ type Server struct {
 	// EnableFullDuplex, which is always on. Requests have contexts that end
 	// with their connection, so also when the client leaves.
 	Handler http.Handler
-	// HeadTimeout bounds the reading of a request's head, IdleTimeout the
-	// waiting for its first byte; 0 is no bound.
+	// HeadTimeout bounds the reading of a request's head, and the waiting for
+	// it when it is the first; IdleTimeout the waiting for one that follows. 0
+	// is no bound.
 	HeadTimeout, IdleTimeout time.Duration
 	// ConnContext makes the context that the requests of a connection have;
 	// nil = the background.
@@ -48,6 +49,7 @@ type serverConn struct {
 	r       *bufio.Reader
 	w       *bufio.Writer
 	watcher watcher
+	served  bool         // a request was waited for
 	until   atomic.Int64 // the deadline of reads, in Unix seconds; 0 = another
 }
 
@@ -123,7 +125,12 @@ const (
 )
 
 func (k *serverConn) serveNext() outcome {
-	k.waitFor(k.server.IdleTimeout)
+	if k.served {
+		k.waitFor(k.server.IdleTimeout)
+	} else {
+		k.waitFor(k.server.HeadTimeout)
+		k.served = true
+	}
 	if _, err := k.r.Peek(1); err != nil || !k.server.begin(k) {
 		return end
 	}

@@ -111,7 +111,8 @@ func (x *exchange) copyBody(response *http.Response) error {
 	defer copyBuffers.Put(buffer)
 	flusher := http.NewResponseController(x.w)
 	var head *headTimer
-	if body, ok := response.Body.(interface{ Buffered() int }); !ok || body.Buffered() == 0 {
+	body, ok := response.Body.(interface{ Buffered() int })
+	if there := ok && response.ContentLength > 0 && body.Buffered() > 0; !there {
 		head = newHeadTimer(flusher.Flush)
 	}
 	for {
