@@ -252,6 +252,7 @@ func (l *Log) background() {
 			return
 		case <-tick.C:
 			l.flush(l.o.Now())
+			l.writeLater() // again, where the disk took none
 			l.commit.Lock()
 			files := l.chain.unsynced()
 			l.commit.Unlock()

@@ -12,8 +12,9 @@ const (
 
 // AppendLater is Append for what nothing depends on any more, such as how a
 // request ended that was recorded before it was let through: the record goes
-// to the kernel together with the next one, or within a moment. When too many
-// wait, as they do while the disk takes none, it is Append.
+// to the kernel together with the next one, within a moment, or as soon as the
+// disk takes it. When too many wait, as they do while it takes none, it is
+// Append.
 func (l *Log) AppendLater(r Record) error {
 	if l == nil {
 		return nil
@@ -34,7 +35,12 @@ func (l *Log) AppendLater(r Record) error {
 	l.later = append(l.later, body)
 	if !l.laterDue {
 		l.laterDue = true
-		time.AfterFunc(laterDelay, l.writeLater)
+		time.AfterFunc(laterDelay, func() {
+			l.queue.Lock()
+			l.laterDue = false
+			l.queue.Unlock()
+			l.writeLater()
+		})
 	}
 	l.queue.Unlock()
 	return nil
@@ -43,7 +49,6 @@ func (l *Log) AppendLater(r Record) error {
 // writeLater writes what still waits.
 func (l *Log) writeLater() {
 	l.queue.Lock()
-	l.laterDue = false
 	waiting := len(l.later) > 0
 	l.queue.Unlock()
 	if waiting {
