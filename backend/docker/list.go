@@ -310,7 +310,7 @@ func removeLocal(dir state.Dir, workspace string) error {
 	return errors.Join(removeFolders(dir), removeSecrets(dir), removeRecord(dir))
 }
 
-// removeAll ends and removes all there is of a bottle, agent first. What it left
+// removeAll ends and removes all there is of a bottle. What it left
 // on this machine is removed when the engine has nothing more of it.
 //
 // It comes to the engine anew. One that is being stopped lets nobody in, but
@@ -339,20 +339,16 @@ func removeMade(ctx context.Context, api *client.Client, home state.Home, slug s
 		return err
 	}
 	f := found[slug]
-	var failed []error
-	for _, part := range []string{partSeal, partAgent} {
-		if c, ok := f.containers[part]; ok {
-			failed = append(failed, removeContainer(ctx, api, c.ID))
-			delete(f.containers, part)
-		}
-	}
-	var services, networks errgroup.Group
-	for _, c := range f.containers {
-		services.Go(func() error {
+	var containers, networks errgroup.Group
+	for part, c := range f.containers {
+		containers.Go(func() error {
+			if !isService(part) { // an agent that still runs is killed
+				return removeContainer(ctx, api, c.ID)
+			}
 			return errors.Join(stopContainer(ctx, api, c.ID, bundleGrace), removeContainer(ctx, api, c.ID))
 		})
 	}
-	failed = append(failed, services.Wait())
+	failed := []error{containers.Wait()}
 	for id := range f.networks {
 		networks.Go(func() error {
 			_, err := api.NetworkRemove(ctx, id, client.NetworkRemoveOptions{})
