@@ -18,6 +18,7 @@ const (
 type bottle struct {
 	remote
 	workspace string
+	letGo     func() // of what is held of the workspace
 	keeper    *keeper
 	pump      *pump
 
@@ -31,7 +32,7 @@ type bottle struct {
 func newBottle(s *start) *bottle {
 	return &bottle{
 		remote:    remote{api: s.api, backend: s.backend, slug: s.plan.Slug, dir: s.plan.State, services: serviceNames(s.layout)},
-		workspace: s.workspace, keeper: s.keeper,
+		workspace: s.workspace, letGo: s.letGo, keeper: s.keeper,
 		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 }

@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 )
 
 // The image holds the static programs, trusted roots and a user, and says which
@@ -115,7 +116,7 @@ done`)
 	if out.String() != "worked\n" {
 		t.Errorf("%s", &out)
 	}
-	if _, err := os.Lstat(filepath.Join(p.Workspace, commondir)); err == nil {
+	if _, err := os.Lstat(filepath.Join(p.Workspace, commondir.Name)); err == nil {
 		t.Error("the file that protected the repository is still there")
 	}
 	if err := os.RemoveAll(filepath.Join(p.Workspace, ".git")); err != nil {
@@ -126,5 +127,33 @@ done`)
 	}
 	if _, err := protect(p.Workspace); err == nil || !strings.Contains(err.Error(), "link") {
 		t.Errorf("a repository that is a link: %v", err)
+	}
+}
+
+// The end of one bottle does not unprotect the repository of another one in the
+// same workspace, also when nobody cares for that one any more.
+func TestTwoBottlesOneRepository(t *testing.T) {
+	home := newHome(t)
+	p, q := newPlan(t, home, "ending", "sleep", "300"), newPlan(t, home, "staying", "sleep", "300")
+	q.Workspace = p.Workspace
+	if out, err := exec.Command("git", "init", "-q", p.Workspace).CombinedOutput(); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	ending := begin(t, home, p, backend.Stdio{})
+	staying := begin(t, home, q, backend.Stdio{})
+	if err := ending.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if out, code := execute(t, staying, "echo /tmp >.git/commondir; rm -f .git/commondir; echo /tmp >.git/commondir"); code == 0 {
+		t.Errorf("the agent led the repository elsewhere: %s", out)
+	}
+	if text, err := os.ReadFile(filepath.Join(p.Workspace, ".git", "commondir")); err != nil || string(text) != ".\n" {
+		t.Errorf("the repository is not protected: %q %v", text, err)
+	}
+	if err := staying.Down(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Lstat(filepath.Join(p.Workspace, ".git", "commondir")); err == nil {
+		t.Error("the last one left the file")
 	}
 }

@@ -16,6 +16,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -291,7 +292,7 @@ func (b *Backend) Remove(ctx context.Context, o backend.Orphan) error {
 		}
 		return removeVolumes(ctx, api, []string{o.Name})
 	case orphanState:
-		return removeLocal(dir, r.Workspace)
+		return removeLocal(b.options.Home, dir, r.Workspace)
 	}
 	return fmt.Errorf("%q is not something that this backend makes", o.Kind)
 }
@@ -303,11 +304,37 @@ func removeContainer(ctx context.Context, api *client.Client, id string) error {
 
 // removeLocal removes what a bottle left on this machine outside the engine.
 // The rest of its folder stays: it holds what the bundle wrote down.
-func removeLocal(dir state.Dir, workspace string) error {
-	if workspace != "" {
-		unprotect(workspace)
+func removeLocal(home state.Home, dir state.Dir, workspace string) error {
+	if workspace != "" && !isShared(home, dir.Slug(), workspace) {
+		_ = commondir.Remove(workspace) // what stays changes nothing
 	}
 	return errors.Join(removeFolders(dir), removeSecrets(dir), removeRecord(dir))
+}
+
+// isShared tells whether another bottle has the same workspace. Its containers
+// may have outlived everybody who could hold something in it.
+func isShared(home state.Home, slug, workspace string) bool {
+	mine, err := os.Stat(workspace)
+	if err != nil {
+		return false
+	}
+	slugs, err := home.Slugs()
+	if err != nil {
+		return true
+	}
+	for _, other := range slugs {
+		if other == slug {
+			continue
+		}
+		r, err := readRecord(home.Dir(other))
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if theirs, statErr := os.Stat(r.Workspace); err != nil || statErr == nil && os.SameFile(mine, theirs) {
+			return true
+		}
+	}
+	return false
 }
 
 // removeAll ends and removes all there is of a bottle. What it left
@@ -328,7 +355,7 @@ func removeAll(ctx context.Context, home state.Home, dir state.Dir, workspace st
 	if _, err := os.Stat(string(dir)); err != nil {
 		return nil
 	}
-	return removeLocal(dir, workspace)
+	return removeLocal(home, dir, workspace)
 }
 
 // removeMade removes what the engine has of a bottle.

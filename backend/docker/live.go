@@ -58,6 +58,7 @@ func (b *bottle) live(exited client.ContainerWaitResult) {
 		}
 	}
 	b.pump.finish()
+	b.letGo()
 	if !errors.Is(b.err, errEngineLost) {
 		b.err = errors.Join(b.err, b.remove(ctx))
 	}

@@ -101,17 +101,20 @@ func (b *Backend) Shape(p *plan.Plan) (Shape, error) {
 		s.layout.outer = wire{subnetOf(outerNetwork(p.Slug), 1)}
 	}
 	shape, err := s.shape(p.Credentials)
+	s.letGo()
 	if err == nil {
 		err = k.update("running")
 	}
 	if err != nil {
-		return Shape{}, errors.Join(err, removeLocal(p.State, workspace))
+		return Shape{}, errors.Join(err, removeLocal(b.options.Home, p.State, workspace))
 	}
 	return shape, nil
 }
 
 // Forget removes what Shape laid out outside the plan's own files.
-func (b *Backend) Forget(p *plan.Plan) error { return removeLocal(p.State, p.Workspace) }
+func (b *Backend) Forget(p *plan.Plan) error {
+	return removeLocal(b.options.Home, p.State, p.Workspace)
+}
 
 // withoutTokens is the plan without the values that a shape must not hold.
 func withoutTokens(p *plan.Plan) *plan.Plan {

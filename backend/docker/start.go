@@ -17,6 +17,7 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/containment"
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -35,7 +36,8 @@ type start struct {
 	runtime   string // "" = the engine's default
 	image     string // the agent's
 	folders   folders
-	secrets   string // path
+	secrets   string   // path
+	held      *os.File // commondir.Hold's
 	layout    layout
 
 	agent, sealer string // container ids
@@ -83,6 +85,13 @@ func (b *Backend) Start(ctx context.Context, p *plan.Plan, s backend.Stdio, prog
 	return bottle, nil
 }
 
+// letGo gives up what is held of the workspace.
+func (s *start) letGo() {
+	if s.held != nil {
+		s.held.Close()
+	}
+}
+
 // undo removes all that was made so far.
 func (s *start) undo() error {
 	ctx, cancel := context.WithTimeout(context.Background(), startPatience)
@@ -91,6 +100,7 @@ func (s *start) undo() error {
 		s.attached.Close()
 	}
 	_ = s.filling.Wait()
+	s.letGo()
 	err := removeAll(ctx, s.backend.options.Home, s.plan.State, s.workspace)
 	if err != nil {
 		err = fmt.Errorf("not everything was removed again, see `bottle cleanup`: %w", err)
@@ -236,6 +246,9 @@ func (s *start) layOut() error {
 		return err
 	}
 	if err := s.copyUpstreamCA(); err != nil {
+		return err
+	}
+	if s.held, err = commondir.Hold(s.workspace); err != nil {
 		return err
 	}
 	s.folders, err = prepareFolders(s.plan, s.workspace, s.user, s.runtime == runsc)

@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 	"github.com/claude-bottle/claude-bottle/state"
 )
 
@@ -37,17 +38,11 @@ func checkWorkspace(dir string, home state.Home) (string, error) {
 	return workspace, nil
 }
 
-// What of a repository makes git run programs: its hooks, and the file that
-// leads it to another repository's.
-const (
-	repository = ".git"
-	commondir  = ".git/commondir"
-	itself     = ".\n"
-)
+const repository = ".git"
 
 // protect returns the paths below the workspace that are mounted on themselves,
 // and whether read-only: git hooks, which tools run outside too, and what would
-// lead git to others. The folders above them are pinned to their names. Where
+// lead git to others, the file that commondir.Hold made. The folders above them are pinned to their names. Where
 // there is no repository nothing is done: an agent may make one, hooks and all.
 func protect(workspace string) (map[string]bool, error) {
 	root, err := os.OpenRoot(workspace)
@@ -67,8 +62,9 @@ func protect(workspace string) (map[string]bool, error) {
 		return nil, errors.New("the workspace's .git is a link and cannot be protected; put the repository itself there, or a file that names it (git init --separate-git-dir)")
 	}
 	protected := map[string]bool{repository: false}
-	if err := makeProtected(root); err != nil {
-		return nil, err
+	// Where the operator may not make them, the agent may not either.
+	if err := root.Mkdir(repository+"/hooks", 0o755); err != nil && !errors.Is(err, fs.ErrExist) && !errors.Is(err, fs.ErrPermission) {
+		return nil, fmt.Errorf("protect the workspace's repository: %w", err)
 	}
 	for _, hooks := range append(moduleHooks(root), repository+"/hooks") {
 		for above := path.Dir(hooks); above != "."; above = path.Dir(above) {
@@ -76,7 +72,7 @@ func protect(workspace string) (map[string]bool, error) {
 		}
 		protected[hooks] = true
 	}
-	protected[commondir] = true
+	protected[commondir.Name] = true
 	for name := range protected {
 		info, err := root.Lstat(name)
 		if errors.Is(err, fs.ErrNotExist) {
@@ -91,39 +87,6 @@ func protect(workspace string) (map[string]bool, error) {
 		}
 	}
 	return protected, nil
-}
-
-// makeProtected makes what is missing, so that the agent cannot. Where the
-// operator may not, the agent may not either.
-func makeProtected(root *os.Root) error {
-	err := root.Mkdir(repository+"/hooks", 0o755)
-	if err == nil || errors.Is(err, fs.ErrExist) {
-		var file *os.File
-		if file, err = root.OpenFile(commondir, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o644); err == nil {
-			_, err = file.WriteString(itself)
-			err = errors.Join(err, file.Close())
-		}
-	}
-	if err == nil || errors.Is(err, fs.ErrExist) || errors.Is(err, fs.ErrPermission) {
-		return nil
-	}
-	return fmt.Errorf("protect the workspace's repository: %w", err)
-}
-
-// unprotect removes the file that makeProtected made, unless it says something
-// of its own.
-func unprotect(workspace string) {
-	root, err := os.OpenRoot(workspace)
-	if err != nil {
-		return
-	}
-	defer root.Close()
-	if info, err := root.Lstat(commondir); err != nil || !info.Mode().IsRegular() || info.Size() != int64(len(itself)) {
-		return
-	}
-	if content, err := root.ReadFile(commondir); err == nil && string(content) == itself {
-		_ = root.Remove(commondir) // one that stays changes nothing
-	}
 }
 
 // moduleHooks are the submodules' folders of hooks. A submodule's name may have

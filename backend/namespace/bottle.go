@@ -17,6 +17,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/claude-bottle/claude-bottle/backend"
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 	"github.com/claude-bottle/claude-bottle/plan"
 )
 
@@ -148,8 +149,8 @@ func (b *bottle) teardown() {
 		b.stage.end()
 	}
 	closeAll(b.files)
-	if err := releaseCommondir(b.workspace, b.commondir); err != nil {
-		b.err = errors.Join(b.err, fmt.Errorf("remove the bottle's %s: %w", commondir, err))
+	if err := commondir.Release(b.workspace, b.commondir); err != nil {
+		b.err = errors.Join(b.err, fmt.Errorf("remove the bottle's %s: %w", commondir.Name, err))
 	}
 	if err := b.cgroups.remove(); err != nil {
 		b.err = errors.Join(b.err, fmt.Errorf("`bottle cleanup` may remove it later: %w", err))

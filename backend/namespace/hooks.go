@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 )
 
 // The workspace's own repository, its hooks and its submodules, inside.
@@ -39,8 +41,8 @@ func protectHooks() error {
 	if err := remount(repository, 0); err != nil {
 		return err
 	}
-	err = remount("/workspace/"+commondir, unix.MOUNT_ATTR_RDONLY)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) { // holdCommondir made it where it can be made
+	err = remount("/workspace/"+commondir.Name, unix.MOUNT_ATTR_RDONLY)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // commondir.Hold made it where it can be made
 		return err
 	}
 	if err := protectModules(); err != nil {

@@ -14,6 +14,7 @@ import (
 
 	"github.com/claude-bottle/claude-bottle/backend"
 	"github.com/claude-bottle/claude-bottle/containment"
+	"github.com/claude-bottle/claude-bottle/internal/commondir"
 	"github.com/claude-bottle/claude-bottle/plan"
 	"github.com/claude-bottle/claude-bottle/state"
 )
@@ -95,7 +96,7 @@ func (b *bottle) start(ctx context.Context, s backend.Stdio, progress func(strin
 		return err
 	}
 	defer host.Close()
-	if b.commondir, err = holdCommondir(b.workspace); err != nil {
+	if b.commondir, err = commondir.Hold(b.workspace); err != nil {
 		return err
 	}
 
