@@ -19,6 +19,7 @@ type bottle struct {
 	remote
 	workspace string
 	letGo     func() // of what is held of the workspace
+	progress  func(step string)
 	keeper    *keeper
 	pump      *pump
 
@@ -29,10 +30,10 @@ type bottle struct {
 	err      error
 }
 
-func newBottle(s *start) *bottle {
+func newBottle(s *start, progress func(string)) *bottle {
 	return &bottle{
 		remote:    remote{api: s.api, backend: s.backend, slug: s.plan.Slug, dir: s.plan.State, services: serviceNames(s.layout)},
-		workspace: s.workspace, letGo: s.letGo, keeper: s.keeper,
+		workspace: s.workspace, letGo: s.letGo, progress: progress, keeper: s.keeper,
 		stopping: make(chan struct{}), done: make(chan struct{}),
 	}
 }

@@ -49,6 +49,7 @@ func (b *bottle) live(exited client.ContainerWaitResult) {
 		case err := <-exited.Error:
 			b.code, ended, b.err = b.afterBreak(ctx, err)
 			if !ended {
+				b.progress("note: the Docker engine was started again and let bottle " + b.slug + " live; `bottle attach` joins its terminal again")
 				exited = b.api.ContainerWait(ctx, agentContainer(b.slug), client.ContainerWaitOptions{Condition: container.WaitConditionNotRunning})
 			}
 		case err := <-bundleGone:

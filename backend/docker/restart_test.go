@@ -30,7 +30,8 @@ func TestEngineRestarts(t *testing.T) {
 			home := newHome(t)
 			b := New(Options{Home: home, Image: testImage, AgentImage: testImage}).(*Backend)
 			p := newPlan(t, home, "kept", patient...)
-			bottle, err := b.Start(t.Context(), p, backend.Stdio{}, nil)
+			var told buffer
+			bottle, err := b.Start(t.Context(), p, backend.Stdio{}, func(step string) { fmt.Fprintln(&told, step) })
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -64,6 +65,7 @@ func TestEngineRestarts(t *testing.T) {
 				if orphans, err := b.Orphans(t.Context()); err != nil || len(orphans) > 0 {
 					t.Errorf("orphans %v %v", orphans, err)
 				}
+				eventually(t, "the operator is told", func() bool { return strings.Contains(told.String(), "note: the Docker engine was started again") })
 				operator := control.For(bottle, control.Options{Home: home, Slug: "kept", Name: "tester"})
 				if _, err := operator.Allow(t.Context(), "second.example.com"); err != nil {
 					t.Errorf("a live change: %v", err)

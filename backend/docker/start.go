@@ -137,7 +137,7 @@ func (s *start) run(ctx context.Context, streams backend.Stdio, progress func(st
 	if err := proving.Wait(); err != nil {
 		return nil, err
 	}
-	return s.open(ctx, streams)
+	return s.open(ctx, streams, progress)
 }
 
 // look finds out what there is before anything is made.
@@ -290,8 +290,8 @@ func (s *start) startBoth(ctx context.Context, streams backend.Stdio) error {
 }
 
 // open opens the gate: from here on the agent's command runs.
-func (s *start) open(ctx context.Context, streams backend.Stdio) (*bottle, error) {
-	b := newBottle(s)
+func (s *start) open(ctx context.Context, streams backend.Stdio, progress func(string)) (*bottle, error) {
+	b := newBottle(s, progress)
 	if streams.Terminal {
 		select {
 		case size := <-streams.Resize:
