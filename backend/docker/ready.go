@@ -23,7 +23,6 @@ const (
 // before that is not waited for.
 func (s *start) waitReady(ctx context.Context, of service) error {
 	name := of.container(s.plan.Slug)
-	last := errors.New("it does not answer")
 	for looked := time.Now(); ; {
 		report, _, err := askSocket(ctx, s.plan.State, of.part)
 		if time.Since(looked) > lookPause {
@@ -38,12 +37,12 @@ func (s *start) waitReady(ctx context.Context, of service) error {
 		if err == nil && report.Ready {
 			return nil
 		}
-		if last = err; err == nil {
-			last = errors.New("not every role is ready")
+		if err == nil {
+			err = errors.New("not every role is ready")
 		}
 		select {
 		case <-ctx.Done():
-			return errors.Join(fmt.Errorf("%s is not ready: %w: %w", name, context.Cause(ctx), last), s.lastWords(name))
+			return errors.Join(fmt.Errorf("%s is not ready: %w: %w", name, context.Cause(ctx), err), s.lastWords(name))
 		case <-time.After(readyPause):
 		}
 	}
