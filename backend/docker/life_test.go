@@ -228,7 +228,11 @@ func TestKilled(t *testing.T) {
 // Whenever `bottle up` is killed while it starts, no agent runs, and cleanup
 // finds all that was made.
 func TestKilledWhileStarting(t *testing.T) {
-	for _, step := range []string{"making networks", "starting the bundle", "proving containment"} {
+	for step, reached := range map[string]func(remains) bool{
+		"making networks":     func(r remains) bool { return len(r.networks)+len(r.containers) > 0 },
+		"starting the bundle": func(r remains) bool { return r.runs(partBundle) },
+		"proving containment": remains.agentRuns,
+	} {
 		t.Run(step, func(t *testing.T) {
 			home := newHome(t)
 			bottleFile(t, home, plainBottle)
@@ -237,13 +241,14 @@ func TestKilledWhileStarting(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := bottleCommand(t, home, "up", "--backend", "docker", "--bottle", "tested", "--label", "halfway", "--workspace", workspace, "--", "sh", "-c", "sleep 300; touch /workspace/ran")
-			cmd.Env = append(cmd.Env, "CLAUDE_BOTTLE_VERBOSE=1")
-			told := make(chan struct{})
-			cmd.Stderr = &notify{want: step, seen: func() { close(told) }}
 			if err := cmd.Start(); err != nil {
 				t.Fatal(err)
 			}
-			<-told
+			api := engine(t)
+			eventually(t, "it is "+step, func() bool {
+				found, err := newBackend(home).find(t.Context(), api, "halfway")
+				return err == nil && reached(found["halfway"])
+			})
 			cmd.Process.Kill()
 			cmd.Wait()
 			// The engine finishes what it was asked for before.
