@@ -20,14 +20,18 @@ import (
 const maxTokens = 20000
 
 // IsGraphQL reports whether requests to the path, which ends in graphql or in
-// graphql and a version, are GraphQL, so that one with a body needs GraphQLWrite's word too, unless the route allows API
-// writes.
+// graphql and a version, are GraphQL, so that one with a body needs
+// GraphQLWrite's word too, unless the route allows API writes.
 func IsGraphQL(p canon.Path) bool {
 	path := strings.TrimRight(string(p), "/")
-	slash := strings.LastIndexByte(path, '/')
-	if slash >= 0 && apiVersion.MatchString(path[slash+1:]) {
-		path = path[:slash]
+	if endsInGraphQL(path) {
+		return true
 	}
+	slash := strings.LastIndexByte(path, '/')
+	return slash >= 0 && endsInGraphQL(path[:slash]) && apiVersion.MatchString(path[slash+1:])
+}
+
+func endsInGraphQL(path string) bool {
 	return strings.EqualFold(lastSegment(canon.Path(path)), "graphql")
 }
 
