@@ -99,7 +99,7 @@ pushed() {
 	elif grep -q "^remote: git-gate: refused: $wanted\b" ../push; then
 		echo "refused $wanted"
 	else
-		echo "refused otherwise $(grep -m 1 refused: ../push)"
+		echo "refused otherwise $(grep -m 1 -e refused: -e '^fatal:' -e rejected ../push)"
 	fi
 }
 secret=

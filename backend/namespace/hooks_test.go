@@ -75,7 +75,7 @@ func TestCommondirOfTwoBottles(t *testing.T) {
 		t.Fatal(out)
 	}
 	var out buffer
-	if code, err := b.Exec(t.Context(), sh("echo /tmp > .git/commondir; rm .git/commondir; cat .git/commondir"), backend.Stdio{Out: &out, Err: &out}); code != 0 || err != nil || !strings.HasSuffix(out.String(), "\n.\n") {
+	if code, err := b.Exec(t.Context(), sh("exec 2>&1; echo /tmp > .git/commondir; rm .git/commondir; cat .git/commondir"), backend.Stdio{Out: &out, Err: &out}); code != 0 || err != nil || !strings.HasSuffix(out.String(), "\n.\n") {
 		t.Errorf("exit code %d %v: %s", code, err, out.String())
 	}
 	if status := gitIn(t, first.Workspace, "status"); !strings.Contains(status, "No commits yet") {

@@ -116,7 +116,7 @@ func TestInterruptAtATerminal(t *testing.T) {
 	b.env = append(os.Environ(), "PATH="+programs+":"+os.Getenv("PATH"), "CLAUDE_BOTTLE_HOME="+b.home)
 
 	// Before: a bundle that never becomes ready keeps the start waiting.
-	never := filepath.Join(b.workspace, "sidecars")
+	never := filepath.Join(t.TempDir(), "sidecars")
 	if err := os.WriteFile(never, []byte("#!/bin/sh\n[ \"$1\" = version ] && exec "+programs+"/sidecars version\nexec sleep 60\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
