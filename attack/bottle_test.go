@@ -24,7 +24,7 @@ const slug = "attacked"
 const bottleFile = `---
 env:
 %[2]sagent:
-  command: [sleep, "600"]
+  command: [sleep, infinity]
 egress:
   routes:
     - host: origin.attack.test

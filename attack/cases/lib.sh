@@ -23,7 +23,7 @@ arrives() { printf 'arrives\t%s\t%s\t%s\n' "$1" "$2" "$(printf '%s' "$3" | tr '\
 # fetch CURL-ARGUMENT…: what came of a request, in a few words.
 fetch() {
 	: >head
-	status=$(curl -sS -m 20 ${NODE_EXTRA_CA_CERTS:+--cacert "$NODE_EXTRA_CA_CERTS"} -o body -D head -w '%{http_code}' "$@" 2>error)
+	status=$(curl -sS --connect-timeout 5 -m 20 ${NODE_EXTRA_CA_CERTS:+--cacert "$NODE_EXTRA_CA_CERTS"} -o body -D head -w '%{http_code}' "$@" 2>error)
 	code=$?
 	rule=$(sed -n 's/^[Xx]-[Cc]laude-[Bb]ottle-[Bb]lock: *\([a-z-]*\).*/\1/p' head | tail -n 1)
 	if [ -n "$rule" ]; then

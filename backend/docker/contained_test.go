@@ -109,7 +109,7 @@ func TestAttacks(t *testing.T) { bothShapes(t, testAttacks) }
 
 func testAttacks(t *testing.T) {
 	home := newHome(t)
-	p := newPlan(t, home, "besieged", "sleep", "600")
+	p := newPlan(t, home, "besieged", "sleep", "infinity")
 	bottle := begin(t, home, p, backend.Stdio{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()

@@ -10,6 +10,7 @@ for address in 1.1.1.1 192.0.2.1 127.0.0.1 0.0.0.0 10.0.0.1 169.254.169.254 100.
 done
 python <<'PY'
 control("direct", "connected", reach("egress", 9099))
+datagrams()
 for spelling in ["192.0.2.1", "3221225985", "0xc0000201", "0300.0.2.1", "192.0.513", "192.0.2.1.", "%31%39%32.0.2.1", "①92.0.2.1",
                  "[::ffff:c000:201]", "[fe80::1%25lo]", "::1", "localhost", "ip6-localhost", "egress", "supervise"]:
     line = f"CONNECT {spelling}:443 HTTP/1.1\r\nHost: _egress.local\r\n\r\n".encode()

