@@ -23,7 +23,7 @@ func (l *lab) auditFigure(ctx context.Context) (figure, error) {
 		return figure{}, err
 	}
 	start := time.Now()
-	took, err := hammer(ctx, l.ways[1], l.origin, clients, false)
+	took, err := hammer(ctx, l.through("egress"), l.origin, clients, false)
 	if err != nil {
 		return figure{}, err
 	}

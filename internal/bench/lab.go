@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -66,6 +67,11 @@ func (l *lab) close() {
 	for i := len(l.stop) - 1; i >= 0; i-- {
 		l.stop[i]()
 	}
+}
+
+// through is the way of that name.
+func (l *lab) through(name string) way {
+	return l.ways[slices.IndexFunc(l.ways, func(w way) bool { return w.name == name })]
 }
 
 func (l *lab) path(name string) string { return filepath.Join(l.dir, name) }
