@@ -181,17 +181,7 @@ func TestKilled(t *testing.T) {
 	killFirst, killSecond := up("first"), up("second")
 	defer killSecond()
 	b := newBackend(home)
-	states := func() string {
-		list, err := b.List(t.Context())
-		var all []string
-		for _, s := range list {
-			all = append(all, s.Slug+" "+s.State)
-		}
-		if err != nil {
-			t.Error(err)
-		}
-		return strings.Join(all, ", ")
-	}
+	states := func() string { return statesOf(t, b) }
 	killFirst()
 	if got := states(); got != "first running, second running" {
 		t.Errorf("after kill -9 of up: %s", got)
@@ -385,4 +375,18 @@ func testLiveChange(t *testing.T) {
 	if _, err := operator.Allow(t.Context(), "third.example.com"); err == nil {
 		t.Error("a change was confirmed by nobody")
 	}
+}
+
+// statesOf is what the list says of each bottle.
+func statesOf(t *testing.T, b backend.Backend) string {
+	t.Helper()
+	list, err := b.List(t.Context())
+	if err != nil {
+		t.Error(err)
+	}
+	var all []string
+	for _, s := range list {
+		all = append(all, s.Slug+" "+s.State)
+	}
+	return strings.Join(all, ", ")
 }

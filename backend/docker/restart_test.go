@@ -40,17 +40,7 @@ func TestEngineRestarts(t *testing.T) {
 			if err := up.Start(); err != nil {
 				t.Fatal(err)
 			}
-			states := func() string {
-				list, err := b.List(t.Context())
-				var all []string
-				for _, s := range list {
-					all = append(all, s.Slug+" "+s.State)
-				}
-				if err != nil {
-					t.Error(err)
-				}
-				return strings.Join(all, ", ")
-			}
+			states := func() string { return statesOf(t, b) }
 			eventually(t, "both run", func() bool { return states() == "kept running, orphan running" })
 			_ = up.Process.Kill()
 			_ = up.Wait()

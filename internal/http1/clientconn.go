@@ -18,7 +18,7 @@ import (
 )
 
 // clientConn is a connection to an origin. One goroutine at a time uses it,
-// but for abort.
+// but for close.
 type clientConn struct {
 	transport *Transport
 	authority string
