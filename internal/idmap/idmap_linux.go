@@ -63,9 +63,12 @@ func Mount(folder *os.File, show Show) (*os.File, error) {
 // pair is who owns files on the disk and whose they appear to be.
 type pair struct{ inner, outer Owner }
 
+// helperName is the name under which the helper process is listed.
+const helperName = "idmap"
+
 // userNamespace returns a user namespace that maps inner ids to outer ones. The
 // namespace comes from a process that is stopped before its first instruction
-// and killed when the namespace is open.
+// and killed when the namespace is open, or when this one dies.
 func userNamespace(program string, pairs []pair) (*os.File, error) {
 	var uids, gids []syscall.SysProcIDMap
 	for _, p := range pairs {
@@ -74,8 +77,8 @@ func userNamespace(program string, pairs []pair) (*os.File, error) {
 	}
 	runtime.LockOSThread() // ptrace belongs to the thread
 	defer runtime.UnlockOSThread()
-	pid, err := syscall.ForkExec(program, []string{"idmap"}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{
-		Ptrace: true, Cloneflags: unix.CLONE_NEWUSER, UidMappings: uids, GidMappings: gids,
+	pid, err := syscall.ForkExec(program, []string{helperName}, &syscall.ProcAttr{Sys: &syscall.SysProcAttr{
+		Ptrace: true, Pdeathsig: syscall.SIGKILL, Cloneflags: unix.CLONE_NEWUSER, UidMappings: uids, GidMappings: gids,
 	}})
 	if err != nil {
 		return nil, err
