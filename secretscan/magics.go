@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
+	"slices"
 )
 
 // maxNeed is the most bytes that any opener needs.
@@ -108,18 +109,14 @@ func search(text []byte, mark string, place int) int {
 	return -1
 }
 
-// longRun tells whether text may hold a run of base64 that is too long to be
-// held and decoded at once.
+// longRun tells whether text may hold a run of base64, in lines or not, that is
+// too long to be held and decoded at once.
 func longRun(text []byte) bool {
 	const sample = 2 * minRun
 	for at := 0; at+sample <= len(text); at += keepRun / 2 {
-		strangers := 0
-		for _, c := range text[at : at+sample] {
-			if base64Value[c] == 0xff {
-				strangers++
-			}
-		}
-		if strangers <= 4 { // of a line break
+		if !slices.ContainsFunc(text[at:at+sample], func(c byte) bool {
+			return base64Value[c] == 0xff && c != '\n' && c != '\r'
+		}) {
 			return true
 		}
 	}
