@@ -13,10 +13,14 @@ var marks64 = map[string]int{
 const mark64 = 4 // the length of each
 
 // firstMarks64 are those that are too short to be looked for but at the
-// beginning of a run; minFirst64 is what it has at least then.
+// beginning of a run, and firstMark64 is how all of them begin; minFirst64 is
+// what the run has at least then.
 var firstMarks64 = []string{"eJ", "eNo", "eAE", "eF"}
 
-const minFirst64 = 22
+const (
+	firstMark64 = 'e'
+	minFirst64  = 22
+)
 
 // seconds64 are the second characters of marks64.
 var seconds64 = func() (table [256]bool) {
@@ -35,7 +39,7 @@ func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
 		*buf = base64Coding.decode((*buf)[:0], text[from:])
 		w.unpack(*buf, r.begin, r.end, !r.open, depth, tell)
 	}
-	if slices.ContainsFunc(firstMarks64, func(mark string) bool { return string(text[:len(mark)]) == mark }) {
+	if text[0] == firstMark64 && slices.ContainsFunc(firstMarks64, func(mark string) bool { return string(text[:len(mark)]) == mark }) {
 		unpack(0)
 	}
 	if len(text) < minContainer {
