@@ -23,9 +23,12 @@ import (
 const (
 	// piece is how much is scanned at once, as gitleaks cuts files.
 	piece = 100_000
-	// Each piece is scanned rounds times or more, for pieceTime at least.
-	rounds    = 5
-	pieceTime = 30 * time.Millisecond
+	// In each of several turns over the files, so that a disturbance of seconds
+	// does not count, each piece is scanned rounds times or more, for pieceTime at
+	// least.
+	turns     = 3
+	rounds    = 2
+	pieceTime = 10 * time.Millisecond
 )
 
 func main() {
@@ -43,27 +46,52 @@ func run(args []string) error {
 	if err != nil {
 		return err
 	}
+	var texts []*text
 	for _, name := range args[1:] {
-		text, err := os.ReadFile(name)
+		content, err := os.ReadFile(name)
 		if err != nil {
 			return err
 		}
-		var best, middle time.Duration
-		for p := range slices.Chunk(text, piece) {
-			var took []time.Duration
-			for start := time.Now(); len(took) < rounds || time.Since(start) < pieceTime; {
-				begin := time.Now()
-				scan(p)
-				took = append(took, time.Since(begin))
-			}
-			slices.Sort(took)
-			best += took[0]
-			middle += took[len(took)/2]
+		pieces := slices.Collect(slices.Chunk(content, piece))
+		texts = append(texts, &text{len(content), pieces, make([][]time.Duration, len(pieces))})
+	}
+	for range turns {
+		for _, t := range texts {
+			t.turn(scan)
 		}
-		megabytes := float64(len(text)) / 1e6
-		fmt.Println(megabytes/best.Seconds(), megabytes/middle.Seconds())
+	}
+	for _, t := range texts {
+		fmt.Println(t.rates())
 	}
 	return nil
+}
+
+// text is a file in pieces, and how long each scan of each took.
+type text struct {
+	size   int
+	pieces [][]byte
+	took   [][]time.Duration
+}
+
+func (t *text) turn(scan func([]byte)) {
+	for i, p := range t.pieces {
+		for n, start := 0, time.Now(); n < rounds || time.Since(start) < pieceTime; n++ {
+			begin := time.Now()
+			scan(p)
+			t.took[i] = append(t.took[i], time.Since(begin))
+		}
+	}
+}
+
+func (t *text) rates() (best, median float64) {
+	var fastest, middle time.Duration
+	for _, times := range t.took {
+		slices.Sort(times)
+		fastest += times[0]
+		middle += times[len(times)/2]
+	}
+	megabytes := float64(t.size) / 1e6
+	return megabytes / fastest.Seconds(), megabytes / middle.Seconds()
 }
 
 func engine(name string) (func([]byte), error) {
