@@ -55,6 +55,9 @@ func nextRun(text []byte, from int) int {
 			bit := bits.TrailingZeros64(events)
 			place := at + bit
 			if ends>>bit&1 != 0 {
+				if place < len(text) && text[place] > '\r' {
+					continue // most stand in the middle of a line
+				}
 				if begin := lineBegin(text, from, place); begin < place {
 					return begin
 				}
