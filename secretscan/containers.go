@@ -159,7 +159,7 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	// One may have begun in what stood before.
 	first := max(0, fresh-maxNeed-len(emptyLine))
 	text, start := buf[first:], offset+int64(first)
-	if bare(text, start) {
+	if bare(text, start, final) {
 		return found, hold
 	}
 	starts(text, start, final, func(at int, o *opener) bool {

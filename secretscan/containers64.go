@@ -60,7 +60,7 @@ func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
 
 // unpack scans the containers in what text from begin to end gives.
 func (w *sweep) unpack(body []byte, begin, end int, final bool, depth int, tell func(hit) bool) {
-	if w.over || !holdsContainer(body) {
+	if w.over || !holdsContainer(body, final) {
 		return
 	}
 	var inside unpackers

@@ -29,34 +29,35 @@ func (w *sweep) escapes(mark byte, text []byte, final bool, depth int, tell func
 	}
 	hold = len(text)
 	for at := 0; at < len(text) && !w.over; {
-		first, n := nextEscape(mark, text, at, final)
+		first := nextEscape(mark, text, at, final)
 		if first == len(text) {
 			break
 		}
-		last := first
-		for next := first; next < len(text) && next-last <= 2*near; {
-			last = next
-			next, n = nextEscape(mark, text, next+max(n, 1), final)
-		}
-		at = min(len(text), last+near)
-		if at == len(text) || len(text)-at < near {
-			at = len(text)
-		}
-		open := at == len(text) && !final
-		held := w.unescape(mark, text[:at], max(0, first-near), first, !open, depth, tell)
-		if open {
+		end, held := w.unescape(mark, text, first, near, final, depth, tell)
+		if at = end; end == len(text) && !final {
 			hold = min(hold, held)
 		}
 	}
 	return hold
 }
 
-// unescape scans text from begin on with the escapes from first on resolved.
-func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, depth int, tell func(hit) bool) (hold int) {
+// unescape scans the text around the escape at first and around those that follow
+// it closely, all of them resolved. near is how much around them is scanned too. It
+// returns where that ends.
+func (w *sweep) unescape(mark byte, text []byte, first, near int, final bool, depth int, tell func(hit) bool) (end, hold int) {
+	begin, end := max(0, first-near), len(text)
 	table := &w.tables[depth]
 	out, steps := append(table.text[:0], text[begin:first]...), append(table.steps[:0], step{0, begin})
-	at, binary := first, false
+	at, last, binary := first, first, false
 	for at < len(text) {
+		if at >= last+near && len(text)-at >= near {
+			next := nextEscape(mark, text, at, final)
+			if next == len(text) || next-last > 2*near {
+				end, final = at, true
+				break
+			}
+			last = next
+		}
 		n := 0
 		if text[at] == mark {
 			if !final && openEscape(text[at:]) {
@@ -69,15 +70,22 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 			if next == at {
 				next = len(text)
 			}
+			if stop := last + near; stop > at && len(text)-stop >= near {
+				next = min(next, stop)
+			}
 			out = append(out, text[at:next]...)
 			at = next
 			continue
 		}
+		stands := out[len(out)-1]
+		if hides(text[at:], stands) {
+			last = at
+		}
 		// A plus sign after what is no character of base64, or before the sign
 		// that gives a name its value, is the blank of a form.
-		if stands := out[len(out)-1]; mark == '%' && base64Value[stands] == 0xff {
-			if last := len(out) - 2; at > 0 && last >= 0 && text[at-1] == '+' && (stands == '=' || stands == ':') {
-				out[last] = ' '
+		if mark == '%' && base64Value[stands] == 0xff {
+			if blank := len(out) - 2; at > 0 && blank >= 0 && text[at-1] == '+' && (stands == '=' || stands == ':') {
+				out[blank] = ' '
 			}
 			if at+n < len(text) && text[at+n] == '+' {
 				out = append(out, ' ')
@@ -103,10 +111,10 @@ func (w *sweep) unescape(mark byte, text []byte, begin, first int, final bool, d
 		return min(steps[i-1].in+p-steps[i-1].out, limit)
 	}
 	inner := w.scan(out, final, depth+1, func(h hit) bool {
-		h.begin, h.end = source(h.begin), min(len(text), source(h.end-1)+maxEscape)
+		h.begin, h.end = source(h.begin), min(end, source(h.end-1)+maxEscape)
 		return tell(h)
 	})
-	return min(at, source(inner))
+	return end, min(at, source(inner))
 }
 
 // asBytes is what out, which source with escapes stands for, may be of a
@@ -160,9 +168,9 @@ func percentBytes(source []byte, plus byte) []byte {
 const firstLatin, lastLatin = 0xc2, 0xc3
 
 // nextEscape is where the next escape of the family begins that may hide a
-// character of a secret, and its length; len(text) if there is none, and
-// length 0 if it may be one with more text.
-func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
+// character of a secret, or may become one with more text; len(text) if there is
+// none.
+func nextEscape(mark byte, text []byte, at int, final bool) int {
 	var buf [utf8.UTFMax]byte
 	for at < len(text) {
 		i := bytes.IndexByte(text[at:], mark)
@@ -171,28 +179,28 @@ func nextEscape(mark byte, text []byte, at int, final bool) (next, n int) {
 		}
 		at += i
 		if !final && openEscape(text[at:]) {
-			return at, 0
+			return at
 		}
 		n, stands := appendEscape(buf[:0], text[at:])
-		if n > 0 && hides(text[at:], stands) {
-			return at, n
+		if n > 0 && hides(text[at:], stands[0]) {
+			return at
 		}
 		at += max(n, 1)
 	}
-	return len(text), 0
+	return len(text)
 }
 
-// hides tells of an escape whether secrets may be written with it by chance or
-// on purpose, or from rules that expect a quote before a value; \n stands in
-// every JSON text, and hides no more than a line break.
-func hides(text, stands []byte) bool {
+// hides tells of an escape, and the first byte it stands for, whether secrets may
+// be written with it by chance or on purpose, or from rules that expect a quote
+// before a value; \n stands in every JSON text, and hides no more than a line break.
+func hides(text []byte, stands byte) bool {
 	switch text[0] {
 	case '%':
 		return true // in a container every byte matters
 	case '&':
 		// Line breaks and tabs separate the parts of a secret, or of its
 		// encoding; other control characters have no part in one.
-		return stands[0] >= ' ' || stands[0] == 0 || stands[0] == '\n' || stands[0] == '\r' || stands[0] == '\t'
+		return stands >= ' ' || stands == 0 || stands == '\n' || stands == '\r' || stands == '\t'
 	}
 	switch text[1] {
 	case 'u', 'U', 'x', '/', '"', '0', '1', '2', '3':

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"encoding/binary"
 	"math/bits"
-	"slices"
 )
 
 // maxNeed is the most bytes that any opener needs.
@@ -49,32 +48,41 @@ func starts(text []byte, offset int64, final bool, found func(at int, o *opener)
 	marks(text, final, found)
 }
 
-// marks is starts for the containers that have a magic.
+// marks is starts for the containers that have a magic. Those that decoding finds
+// matter where more may follow than what is decoded, in the run that text ends with.
 func marks(text []byte, final bool, found func(at int, o *opener) bool) {
+	open := len(text)
+	if !final {
+		open = openRun(text)
+	}
 	if len(text) < shortBody {
 		for at, c := range text {
 			for kinds := magicsWith[c]; kinds != 0; kinds &= kinds - 1 {
-				if o := &openers[bits.TrailingZeros32(kinds)]; o.fits(text[at:], final) && !found(at, o) {
+				o := &openers[bits.TrailingZeros32(kinds)]
+				if (!o.inRun || at >= open) && o.fits(text[at:], final) && !found(at, o) {
 					return
 				}
 			}
 		}
 		return
 	}
-	long := longRun(text)
-	sought, present := byte(0), true // the last rare byte, and whether text has it
+	sought, present, from := byte(0), true, 0 // the last rare byte, and whether text has it from there on
 	for i := range openers {
 		o := &openers[i]
-		if o.first || o.inRun && !long {
+		if o.first {
 			continue
 		}
-		if rare := o.magic[o.rare]; rare != sought {
-			sought, present = rare, bytes.IndexByte(text, rare) >= 0
+		begin := 0
+		if o.inRun {
+			begin = open
+		}
+		if rare := o.magic[o.rare]; rare != sought || begin != from {
+			sought, from, present = rare, begin, bytes.IndexByte(text[begin:], rare) >= 0
 		}
 		if !present {
 			continue
 		}
-		for at := 0; ; at++ {
+		for at := begin; ; at++ {
 			next := search(text[at:], o.magic, o.rare)
 			if next < 0 {
 				break
@@ -109,18 +117,16 @@ func search(text []byte, mark string, place int) int {
 	return -1
 }
 
-// longRun tells whether text may hold a run of base64, in lines or not, that is
-// too long to be held and decoded at once.
-func longRun(text []byte) bool {
-	const sample = 2 * minRun
-	for at := 0; at+sample <= len(text); at += keepRun / 2 {
-		if !slices.ContainsFunc(text[at:at+sample], func(c byte) bool {
-			return base64Value[c] == 0xff && c != '\n' && c != '\r'
-		}) {
-			return true
+// openRun is where the run of base64 begins that text ends with and that may go on
+// in what follows, over line breaks; 0 if it is long.
+func openRun(text []byte) int {
+	begin := len(text)
+	for begin > 0 && (base64Value[text[begin-1]] != 0xff || text[begin-1] == '\n' || text[begin-1] == '\r') {
+		if begin--; len(text)-begin == keepRun/2 {
+			return 0
 		}
 	}
-	return false
+	return begin
 }
 
 // smallZlib tells of a zlib header that says how small its window is.
@@ -142,29 +148,28 @@ func printable(body []byte) bool {
 }
 
 // holdsContainer tells whether a container with a magic may begin in body.
-func holdsContainer(body []byte) bool {
+func holdsContainer(body []byte, final bool) bool {
 	holds := smallZlib(body)
 	if !holds {
-		marks(body, true, func(int, *opener) bool { holds = true; return false })
+		marks(body, final, func(int, *opener) bool { holds = true; return false })
 	}
 	return holds
 }
 
 // bare tells at once of a short text that no container begins in it.
-func bare(text []byte, offset int64) bool {
+func bare(text []byte, offset int64, final bool) bool {
 	return len(text) < shortBody && (offset > 0 || printable(text[:min(len(text), rawSample)])) &&
-		bytes.IndexByte(text, '\r') < 0 && !holdsContainer(text)
+		bytes.IndexByte(text, '\r') < 0 && !holdsContainer(text, final)
 }
 
 // shortBody is the length up to which one look at every byte is faster than a
 // search for every magic.
 const shortBody = 128
 
-// magicsWith has, by their first byte, a bit for each opener with a magic that
-// is looked for in short texts too.
+// magicsWith has, by their first byte, a bit for each opener with a magic.
 var magicsWith = func() (table [256]uint32) {
 	for i, o := range openers {
-		if !o.first && !o.inRun {
+		if !o.first {
 			table[o.magic[0]] |= 1 << i
 		}
 	}

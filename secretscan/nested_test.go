@@ -196,6 +196,17 @@ func TestContainersAtAnyPlace(t *testing.T) {
 	if _, found, err := stream(s, "data: "+base64.StdEncoding.EncodeToString([]byte(long))+"\n"); found == nil || err != nil {
 		t.Errorf("a long file behind a byte got out: %v", err)
 	}
+	slow := cutAt("data: "+base64.StdEncoding.EncodeToString([]byte(long))+"\n", 50)
+	if _, found, err := stream(s, append(slow[:4], strings.Join(slow[4:], ""))...); found == nil || err != nil {
+		t.Errorf("a long file behind a byte got out when it began slowly: %v", err)
+	}
+	// Whatever part of what is read at once it begins in.
+	for before := 100; before < 2*64<<10; before += 1500 {
+		text := strings.Repeat(" ~~ ", before/4) + base64.StdEncoding.EncodeToString([]byte(long)) + "\n"
+		if _, found, err := stream(s, text); found == nil || err != nil {
+			t.Errorf("a long file behind %d bytes got out: %v", before, err)
+		}
+	}
 	for name, clean := range map[string]string{
 		"formulas": strings.Repeat("let f(x)=x^2+x^3 and x^n, ", 2000), "zlib": strings.Repeat(string(small[:2])+"\x01\x00", 50),
 		"parts": strings.Repeat("--b\r\nContent-Type: text/plain\r\n\r\nwords and more words of text\r\n", 2000),

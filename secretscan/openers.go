@@ -32,7 +32,7 @@ type opener struct {
 	sampled bool
 	// begins tells more about the first bytes than the magic; nil = nothing.
 	begins func([]byte) bool
-	// inRun: it is found by decoding, but for a long one.
+	// inRun: it is found by decoding, but for one that what is read does not end.
 	inRun bool
 	// heavy: unpacking takes megabytes.
 	heavy bool
