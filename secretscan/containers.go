@@ -20,6 +20,8 @@ const (
 	// yet: each decompressor may keep 32 KB, and base64 makes four bytes of
 	// three. A block of bzip2 is longer, but cannot be read without its end.
 	deflateDelay = maxHeld - 1<<10
+	// encodedDelay is the same where a byte is written as up to six characters.
+	encodedDelay = maxEncoded - 1<<10
 	// A container may give so much per byte, and so much on top.
 	maxRatio, maxSurplus = 200, 16 << 20
 	// Bomb is the rule of containers that give too much to be scanned.
@@ -29,11 +31,11 @@ const (
 // unpacker unpacks and scans one container as its bytes arrive. It is a
 // coroutine: push runs it until it needs more.
 type unpacker struct {
-	begin int64 // of the container in the stream
-	heavy bool
-	input *input
-	next  func() (struct{}, bool)
-	stop  func()
+	begin  int64 // of the container in the stream
+	opener *opener
+	input  *input
+	next   func() (struct{}, bool)
+	stop   func()
 }
 
 // input is what the coroutine reads, and how it says what it found.
@@ -77,7 +79,7 @@ var contents = sync.Pool{New: func() any { return new(reader) }}
 
 func (s *Scanner) unpack(place string, begin int64, depth int, o *opener) *unpacker {
 	in := &input{}
-	u := &unpacker{begin: begin, heavy: o.heavy, input: in}
+	u := &unpacker{begin: begin, opener: o, input: in}
 	u.next, u.stop = iter.Pull(func(yield func(struct{}) bool) {
 		in.wait = func() bool { return yield(struct{}{}) }
 		plain, err := o.open(in)
@@ -129,8 +131,9 @@ func (b *bounded) Read(p []byte) (int, error) {
 
 // unpackers are the containers under way in one stream.
 type unpackers struct {
-	list  []*unpacker
-	tried int // containers so far
+	list     []*unpacker
+	tried    int     // containers so far
+	followed []place // of those that were unended
 }
 
 // push looks for containers in buf, of which the bytes from fresh on are new
@@ -144,7 +147,7 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	for _, u := range us.list {
 		if u.push(buf[fresh:], final) && !final {
 			kept = append(kept, u)
-			hold = min(hold, max(u.begin, end-deflateDelay))
+			hold = min(hold, u.held(end))
 		} else {
 			u.stop()
 		}
@@ -159,28 +162,45 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 	// One may have begun in what stood before.
 	first := max(0, fresh-maxNeed-len(emptyLine))
 	text, start := buf[first:], offset+int64(first)
-	if bare(text, start, final) {
+	if bare(text, start) {
 		return found, hold
 	}
 	starts(text, start, final, func(at int, o *opener) bool {
 		if first+at+o.need() <= fresh {
 			return true // seen when it came
 		}
-		if us.tried++; us.full(o, end) {
-			found = s.finding(place, hit{rule: Bomb})
-			return found == nil // the operator lets it pass
-		}
-		u := s.unpack(place, start+int64(at), depth, o)
-		if u.push(text[at:], final) && !final {
-			us.list = append(us.list, u)
-			hold = min(hold, max(u.begin, end-deflateDelay))
-		} else {
-			u.stop()
-		}
-		found = u.input.found
+		var held int64
+		found, held = us.begin(s, place, o, text[at:], start+int64(at), final, depth)
+		hold = min(hold, held)
 		return found == nil
 	})
 	return found, hold
+}
+
+// begin unpacks one more container, which stands in the stream at begin and of
+// which text is there. It returns what push does.
+func (us *unpackers) begin(s *Scanner, place string, o *opener, text []byte, begin int64, final bool, depth int) (found *Finding, hold int64) {
+	end := begin + int64(len(text))
+	if us.tried++; us.full(o, end) {
+		return s.finding(place, hit{rule: Bomb}), end // or nil, and the operator lets it pass
+	}
+	u := s.unpack(place, begin, depth, o)
+	if hold = end; u.push(text, final) && !final {
+		us.list = append(us.list, u)
+		hold = u.held(end)
+	} else {
+		u.stop()
+	}
+	return u.input.found, hold
+}
+
+// held is from where on a stream up to end must be held back.
+func (u *unpacker) held(end int64) int64 {
+	delay := int64(deflateDelay)
+	if u.opener.encoded {
+		delay = encodedDelay
+	}
+	return max(u.begin, end-delay)
 }
 
 // full tells whether no further container of a kind can be unpacked in a stream
@@ -188,7 +208,7 @@ func (us *unpackers) push(s *Scanner, place string, buf []byte, fresh int, offse
 func (us *unpackers) full(o *opener, size int64) bool {
 	heavy := 0
 	for _, u := range us.list {
-		if u.heavy {
+		if u.opener.heavy {
 			heavy++
 		}
 	}

@@ -8,6 +8,7 @@ var marks64 = map[string]int{
 	"H4sI": 0, "+LCA": 2, "+LCB": 2, "-LCA": 2, "-LCB": 2, "fiwg": 3, // gzip
 	"UEsD": 0, "BLAw": 2, "QSwM": 3, // zip
 	"Qlpo": 0, "JaaD": 2, "CWmg": 3, // bzip2
+	"SDRz": 0, "VUVz": 0, // gzip and zip that are in base64 already
 }
 
 const mark64 = 4 // the length of each
@@ -37,7 +38,9 @@ func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
 	unpack := func(from int) {
 		buf := &w.tables[depth].text
 		*buf = base64Coding.decode((*buf)[:0], text[from:])
-		w.unpack(*buf, r.begin, r.end, !r.open, depth, tell)
+		w.unpack(*buf, r.begin, r.end, !r.open, depth, tell, func(at int) unended {
+			return r.unended(base64Coding, from, at)
+		})
 	}
 	if text[0] == firstMark64 && slices.ContainsFunc(firstMarks64, func(mark string) bool { return string(text[:len(mark)]) == mark }) {
 		unpack(0)
@@ -58,13 +61,25 @@ func (w *sweep) containers64(r *run, depth int, tell func(hit) bool) {
 	}
 }
 
-// unpack scans the containers in what text from begin to end gives.
-func (w *sweep) unpack(body []byte, begin, end int, final bool, depth int, tell func(hit) bool) {
-	if w.over || !holdsContainer(body, final) {
+// unpack scans the containers in what text from begin to end gives. Those that go
+// on after it are told as encoded says.
+func (w *sweep) unpack(body []byte, begin, end int, final bool, depth int, tell func(hit) bool, encoded func(at int) unended) {
+	if w.over || !holdsContainer(body) {
 		return
 	}
 	var inside unpackers
 	found, _ := inside.push(w.scanner, "", body, 0, 0, final, depth)
+	if found == nil && depth == 0 && w.goesOn != nil {
+		for _, u := range inside.list {
+			if u.opener.first {
+				continue // a guess, at every part of what is encoded
+			}
+			if e := encoded(int(u.begin)); e.decoded != nil {
+				e.opener = u.opener
+				w.goesOn(e)
+			}
+		}
+	}
 	inside.stop()
 	if found != nil {
 		tell(hit{rule: found.Rule, begin: begin, end: end, secret: found.Fingerprint})

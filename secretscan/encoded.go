@@ -163,8 +163,11 @@ func decodeText(out, run []byte, begin, sure int) (_ []byte, end int) {
 	return base64Coding.decode(out, run[at:]), len(run)
 }
 
-// maxIndent is how many signs may stand before a line that goes on.
+// maxIndent is how many signs may indent or quote a line that goes on.
 const maxIndent = 16
+
+// lineStart are those signs.
+const lineStart = " \t>#*|"
 
 // lineBreak is the length of the line break that text begins with, as it stands
 // or escaped, with the signs that indent or quote the next line; 0 if there is
@@ -190,7 +193,7 @@ func lineBreak(text, line []byte) int {
 	if n == 0 {
 		return 0
 	}
-	for end := min(len(text), n+maxIndent); n < end && bytes.IndexByte([]byte(" \t>#*|"), text[n]) >= 0; {
+	for end := min(len(text), n+maxIndent); n < end && bytes.IndexByte([]byte(lineStart), text[n]) >= 0; {
 		n++
 	}
 	return n

@@ -3,6 +3,7 @@ package secretscan
 import (
 	"bytes"
 	"html"
+	"io"
 	"sort"
 	"strconv"
 	"unicode/utf8"
@@ -78,7 +79,7 @@ func (w *sweep) unescape(mark byte, text []byte, first, near int, final bool, de
 			continue
 		}
 		stands := out[len(out)-1]
-		if hides(text[at:], stands) {
+		if hides(text[at:]) {
 			last = at
 		}
 		// A plus sign after what is no character of base64, or before the sign
@@ -97,11 +98,6 @@ func (w *sweep) unescape(mark byte, text []byte, first, near int, final bool, de
 		steps = append(steps, step{len(out), at})
 	}
 	table.text, table.steps = out, steps
-	if binary {
-		for _, body := range asBytes(mark, out, text[begin:at]) {
-			w.unpack(body, begin, at, final, depth, tell)
-		}
-	}
 	source := func(p int) int {
 		i := sort.Search(len(steps), func(i int) bool { return steps[i].out > p })
 		limit := at
@@ -109,6 +105,20 @@ func (w *sweep) unescape(mark byte, text []byte, first, near int, final bool, de
 			limit = steps[i].in
 		}
 		return min(steps[i-1].in+p-steps[i-1].out, limit)
+	}
+	if binary {
+		for _, body := range asBytes(mark, out, text[begin:at]) {
+			w.unpack(body, begin, at, final, depth, tell, func(place int) unended {
+				if mark == '%' {
+					return unended{} // it has a magic of its own
+				}
+				at := source(place + wideBefore(out, place))
+				written := text[at+bytes.IndexByte(text[at:], mark):]
+				return unended{at: at, decoded: func(r io.ByteReader) byteSource {
+					return &escapeReader{source: r, mark: mark, bytes: len(written) > 1 && written[1] == 'x'}
+				}}
+			})
+		}
 	}
 	inner := w.scan(out, final, depth+1, func(h hit) bool {
 		h.begin, h.end = source(h.begin), min(end, source(h.end-1)+maxEscape)
@@ -119,7 +129,8 @@ func (w *sweep) unescape(mark byte, text []byte, first, near int, final bool, de
 
 // asBytes is what out, which source with escapes stands for, may be of a
 // container: percent escapes are bytes, and a plus sign is one itself or the
-// blank of a form; other escapes are characters, which stand for bytes.
+// blank of a form; other escapes are characters, which stand for bytes or for
+// themselves.
 func asBytes(mark byte, out, source []byte) [][]byte {
 	if mark == '%' {
 		if bytes.IndexByte(source, '+') < 0 {
@@ -130,16 +141,35 @@ func asBytes(mark byte, out, source []byte) [][]byte {
 	if bytes.IndexByte(out, firstLatin) < 0 && bytes.IndexByte(out, lastLatin) < 0 {
 		return [][]byte{out}
 	}
-	latin := make([]byte, 0, len(out))
-	for at := 0; at < len(out); at++ {
-		c := out[at]
-		if (c == firstLatin || c == lastLatin) && at+1 < len(out) && out[at+1]&0xc0 == 0x80 {
+	return [][]byte{latinBytes(bytes.Clone(out)), out}
+}
+
+// wideBefore is how many bytes more than characters the first characters of text
+// have that latinBytes makes bytes of.
+func wideBefore(text []byte, characters int) int {
+	more := 0
+	for at := 0; at < len(text) && at-more < characters; at++ {
+		if c := text[at]; (c == firstLatin || c == lastLatin) && at+1 < len(text) && text[at+1]&0xc0 == 0x80 {
+			more++
 			at++
-			c = c<<6 | out[at]&0x3f
 		}
-		latin = append(latin, c)
 	}
-	return [][]byte{latin}
+	return more
+}
+
+// latinBytes makes bytes of the characters from U+0080 to U+00FF, in place.
+func latinBytes(text []byte) []byte {
+	n := 0
+	for at := 0; at < len(text); at++ {
+		c := text[at]
+		if (c == firstLatin || c == lastLatin) && at+1 < len(text) && text[at+1]&0xc0 == 0x80 {
+			at++
+			c = c<<6 | text[at]&0x3f
+		}
+		text[n] = c
+		n++
+	}
+	return text[:n]
 }
 
 // percentBytes decodes percent escapes and nothing else; plus is what a plus
@@ -181,8 +211,8 @@ func nextEscape(mark byte, text []byte, at int, final bool) int {
 		if !final && openEscape(text[at:]) {
 			return at
 		}
-		n, stands := appendEscape(buf[:0], text[at:])
-		if n > 0 && hides(text[at:], stands[0]) {
+		n, _ := appendEscape(buf[:0], text[at:])
+		if n > 0 && hides(text[at:]) {
 			return at
 		}
 		at += max(n, 1)
@@ -190,17 +220,13 @@ func nextEscape(mark byte, text []byte, at int, final bool) int {
 	return len(text)
 }
 
-// hides tells of an escape, and the first byte it stands for, whether secrets may
-// be written with it by chance or on purpose, or from rules that expect a quote
-// before a value; \n stands in every JSON text, and hides no more than a line break.
-func hides(text []byte, stands byte) bool {
-	switch text[0] {
-	case '%':
-		return true // in a container every byte matters
-	case '&':
-		// Line breaks and tabs separate the parts of a secret, or of its
-		// encoding; other control characters have no part in one.
-		return stands >= ' ' || stands == 0 || stands == '\n' || stands == '\r' || stands == '\t'
+// hides tells of an escape whether secrets may be written with it by chance or on
+// purpose, or from rules that expect a quote before a value, or containers, in which
+// every byte matters; \n stands in every JSON text, and hides no more than a line
+// break.
+func hides(text []byte) bool {
+	if text[0] != '\\' {
+		return true
 	}
 	switch text[1] {
 	case 'u', 'U', 'x', '/', '"', '0', '1', '2', '3':
@@ -257,7 +283,7 @@ func numericEntity(text []byte) (n int, v rune) {
 		end++
 	}
 	value, err := strconv.ParseUint(string(text[digits:end]), base, 21)
-	if err != nil || value == 0 {
+	if err != nil {
 		return 0, 0
 	}
 	if end < len(text) && text[end] == ';' {
@@ -293,6 +319,14 @@ func appendBackslash(out, text []byte) (n int, _ []byte) {
 		return 2, append(out, '\r')
 	case 't':
 		return 2, append(out, '\t')
+	case 'a':
+		return 2, append(out, '\a')
+	case 'b':
+		return 2, append(out, '\b')
+	case 'f':
+		return 2, append(out, '\f')
+	case 'v':
+		return 2, append(out, '\v')
 	case '/', '"', '\\', '\'':
 		return 2, append(out, text[1])
 	}

@@ -48,41 +48,31 @@ func starts(text []byte, offset int64, final bool, found func(at int, o *opener)
 	marks(text, final, found)
 }
 
-// marks is starts for the containers that have a magic. Those that decoding finds
-// matter where more may follow than what is decoded, in the run that text ends with.
+// marks is starts for the containers that have a magic.
 func marks(text []byte, final bool, found func(at int, o *opener) bool) {
-	open := len(text)
-	if !final {
-		open = openRun(text)
-	}
 	if len(text) < shortBody {
 		for at, c := range text {
 			for kinds := magicsWith[c]; kinds != 0; kinds &= kinds - 1 {
-				o := &openers[bits.TrailingZeros32(kinds)]
-				if (!o.inRun || at >= open) && o.fits(text[at:], final) && !found(at, o) {
+				if o := &openers[bits.TrailingZeros32(kinds)]; o.fits(text[at:], final) && !found(at, o) {
 					return
 				}
 			}
 		}
 		return
 	}
-	sought, present, from := byte(0), true, 0 // the last rare byte, and whether text has it from there on
+	sought, present := byte(0), true // the last rare byte, and whether text has it
 	for i := range openers {
 		o := &openers[i]
 		if o.first {
 			continue
 		}
-		begin := 0
-		if o.inRun {
-			begin = open
-		}
-		if rare := o.magic[o.rare]; rare != sought || begin != from {
-			sought, from, present = rare, begin, bytes.IndexByte(text[begin:], rare) >= 0
+		if rare := o.magic[o.rare]; rare != sought {
+			sought, present = rare, bytes.IndexByte(text, rare) >= 0
 		}
 		if !present {
 			continue
 		}
-		for at := begin; ; at++ {
+		for at := 0; ; at++ {
 			next := search(text[at:], o.magic, o.rare)
 			if next < 0 {
 				break
@@ -117,18 +107,6 @@ func search(text []byte, mark string, place int) int {
 	return -1
 }
 
-// openRun is where the run of base64 begins that text ends with and that may go on
-// in what follows, over line breaks; 0 if it is long.
-func openRun(text []byte) int {
-	begin := len(text)
-	for begin > 0 && (base64Value[text[begin-1]] != 0xff || text[begin-1] == '\n' || text[begin-1] == '\r') {
-		if begin--; len(text)-begin == keepRun/2 {
-			return 0
-		}
-	}
-	return begin
-}
-
 // smallZlib tells of a zlib header that says how small its window is.
 func smallZlib(text []byte) bool {
 	const deflate, maxWindow, dictionary = 8, 7, 0x20
@@ -148,18 +126,18 @@ func printable(body []byte) bool {
 }
 
 // holdsContainer tells whether a container with a magic may begin in body.
-func holdsContainer(body []byte, final bool) bool {
+func holdsContainer(body []byte) bool {
 	holds := smallZlib(body)
 	if !holds {
-		marks(body, final, func(int, *opener) bool { holds = true; return false })
+		marks(body, true, func(int, *opener) bool { holds = true; return false })
 	}
 	return holds
 }
 
 // bare tells at once of a short text that no container begins in it.
-func bare(text []byte, offset int64, final bool) bool {
+func bare(text []byte, offset int64) bool {
 	return len(text) < shortBody && (offset > 0 || printable(text[:min(len(text), rawSample)])) &&
-		bytes.IndexByte(text, '\r') < 0 && !holdsContainer(text, final)
+		bytes.IndexByte(text, '\r') < 0 && !holdsContainer(text)
 }
 
 // shortBody is the length up to which one look at every byte is faster than a

@@ -3,11 +3,15 @@ package secretscan
 import (
 	"bytes"
 	"encoding/binary"
+	"io"
+	"slices"
 )
 
 const (
 	// minNumbers is the shortest list of numbers that is read as characters.
 	minNumbers = 10
+	// maxNumber is the length of the longest number.
+	maxNumber = 4
 	// maxNumbers is how much of a list is held back while its end is not there.
 	maxNumbers = 8 << 10
 	// dumpStride is how far apart the places are at which a text is looked at
@@ -21,11 +25,17 @@ const (
 func (w *sweep) numbers(text []byte, final bool, depth int, tell func(hit) bool) (hold int) {
 	hold = len(text)
 	list := func(begin int, read func([]byte) (int, bool)) (end int) {
-		end, out := readNumbers(text, begin, read, w.tables[depth].text[:0])
+		end, out := readNumbers(text, begin, len(text), read, w.tables[depth].text[:0])
 		w.tables[depth].text = out
-		open := end == len(text) && !final
+		// The last number may be cut.
+		open := !final && len(text)-end < maxNumber && !slices.ContainsFunc(text[end:], func(c byte) bool { return fold[c] == 0 })
 		if len(out) >= minNumbers {
-			w.unpack(out, begin, end, !open, depth, tell)
+			w.unpack(out, begin, end, !open, depth, tell, func(at int) unended {
+				first, _ := readNumbers(text, begin, at, read, nil)
+				return unended{at: first, decoded: func(r io.ByteReader) byteSource {
+					return &numberReader{source: r, read: read}
+				}}
+			})
 			texts(out, func(first, last int) {
 				if !w.over {
 					w.scan(out[first:last], !open, depth+1, func(h hit) bool {
@@ -91,19 +101,20 @@ func repeats(text []byte) bool {
 
 func isDigit(c byte) bool { return c >= '0' && c <= '9' }
 
-// readNumbers appends the numbers of the list that begins at begin to out.
-func readNumbers(text []byte, begin int, read func([]byte) (int, bool), out []byte) (end int, _ []byte) {
+// readNumbers appends the numbers of the list that begins at begin to out, as many
+// as most at most.
+func readNumbers(text []byte, begin, most int, read func([]byte) (int, bool), out []byte) (end int, _ []byte) {
 	at := begin
-	for at < len(text) {
+	for ; at < len(text) && most > 0; most-- {
 		for signs := 0; at < len(text) && fold[text[at]] == 0 && text[at] < 0x80; at += max(1, blanks(text[at:])) {
-			if signs++; signs > 3 {
+			if signs++; signs > maxSigns {
 				return at, out
 			}
 		}
 		if at == len(text) {
 			break
 		}
-		value, ok := read(text[at:min(len(text), at+4)])
+		value, ok := read(text[at:min(len(text), at+maxNumber)])
 		if !ok {
 			break
 		}
@@ -114,6 +125,10 @@ func readNumbers(text []byte, begin int, read func([]byte) (int, bool), out []by
 	}
 	return at, out
 }
+
+// maxSigns is how many signs stand between two numbers of a list, blank space as
+// one.
+const maxSigns = 3
 
 // maxBlanks is how much blank space stands between two numbers of a list.
 const maxBlanks = 64

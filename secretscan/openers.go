@@ -32,8 +32,8 @@ type opener struct {
 	sampled bool
 	// begins tells more about the first bytes than the magic; nil = nothing.
 	begins func([]byte) bool
-	// inRun: it is found by decoding, but for one that what is read does not end.
-	inRun bool
+	// encoded: each byte of it may be several of the stream.
+	encoded bool
 	// heavy: unpacking takes megabytes.
 	heavy bool
 	open  func(byteSource) (io.Reader, error)
@@ -65,13 +65,8 @@ var openers = []opener{
 	{magic: "\x1f\x8b\x08", open: openGzip},
 	{magic: "PK\x03\x04", rare: 2, open: openZipEntry},
 	{magic: "BZh", rare: 1, heavy: true, open: openBzip2},
-	{magic: "H4sI", open: from64(openGzip, 0, 0)},
-	{magic: "+LC", inRun: true, open: from64(openGzip, 0x1, 4)},
-	{magic: "-LC", inRun: true, open: from64(openGzip, 0x1, 4)},
-	{magic: "fiwg", inRun: true, open: from64(openGzip, 0x1f>>6, 2)},
-	{magic: "UEsD", open: from64(openZipEntry, 0, 0)},
-	{magic: "BLAw", inRun: true, open: from64(openZipEntry, 'P'>>4, 4)},
-	{magic: "QSwM", inRun: true, open: from64(openZipEntry, 'P'>>6, 2)},
+	{magic: "H4sI", open: from64(openGzip)},
+	{magic: "UEsD", open: from64(openZipEntry)},
 	{magic: "%1F%8B%08", open: fromPercent(openGzip)},
 	{magic: "%1f%8b%08", open: fromPercent(openGzip)},
 	{magic: "PK%03%04", rare: 2, open: fromPercent(openZipEntry)},
@@ -235,42 +230,7 @@ func readBytes(source io.ByteReader, p []byte) (int, error) {
 	return len(p), nil
 }
 
-// from64 opens a container that stands in base64, of whatever length. Where its
-// first byte is not the first of a group, the character before has its first
-// bits.
-func from64(open func(byteSource) (io.Reader, error), first uint32, bits int) func(byteSource) (io.Reader, error) {
-	return func(r byteSource) (io.Reader, error) { return open(&reader64{source: r, acc: first, have: bits}) }
+// from64 opens a container that stands in base64.
+func from64(open func(byteSource) (io.Reader, error)) func(byteSource) (io.Reader, error) {
+	return func(r byteSource) (io.Reader, error) { return open(&codingReader{source: r, coding: base64Coding}) }
 }
-
-// reader64 decodes base64 up to the first character that is none, over line
-// breaks.
-type reader64 struct {
-	source io.ByteReader
-	acc    uint32
-	have   int
-	ended  bool
-}
-
-// ReadByte implements io.ByteReader.
-func (r *reader64) ReadByte() (byte, error) {
-	for !r.ended {
-		c, err := r.source.ReadByte()
-		if err != nil {
-			return 0, err
-		}
-		v := base64Value[c]
-		if v == 0xff {
-			r.ended = c != '\n' && c != '\r'
-			continue
-		}
-		r.acc = r.acc<<6 | uint32(v)
-		if r.have += 6; r.have >= 8 {
-			r.have -= 8
-			return byte(r.acc >> r.have), nil
-		}
-	}
-	return 0, io.EOF
-}
-
-// Read implements io.Reader.
-func (r *reader64) Read(p []byte) (int, error) { return readBytes(r, p) }

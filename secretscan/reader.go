@@ -17,6 +17,8 @@ const (
 	context = 1 << 10
 	// maxHeld is the most that is held back, beside what a known value needs.
 	maxHeld = 2 * maxMatch
+	// maxEncoded is the same where an encoded container goes on.
+	maxEncoded = 2 * maxHeld
 	// patience: held bytes are seen again when new ones are at least this
 	// fraction of them, so that small reads cannot make scanning quadratic.
 	patience = 64
@@ -47,6 +49,7 @@ type reader struct {
 	buf     []byte // released context, then released bytes, then held ones
 	next    int    // first byte that was not read from this reader
 	safe    int    // first byte that is held
+	settled int    // first byte that more may make a secret of; those held before it wait for what unpacks them
 	scanned int    // end of what was scanned
 	passed  int64  // bytes that were dropped before buf
 	lines   int    // line breaks in them
@@ -74,7 +77,7 @@ func (r *reader) fill() {
 	if drop := r.next - context; drop > 0 {
 		r.lines += bytes.Count(r.buf[:drop], []byte("\n"))
 		r.buf = r.buf[:copy(r.buf, r.buf[drop:])]
-		r.next, r.safe, r.scanned = r.next-drop, r.safe-drop, r.scanned-drop
+		r.next, r.safe, r.settled, r.scanned = r.next-drop, r.safe-drop, r.settled-drop, r.scanned-drop
 		r.passed += int64(drop)
 	}
 	size := min(chunk, max(firstChunk, int(r.passed)+len(r.buf)))
@@ -88,14 +91,17 @@ func (r *reader) fill() {
 		r.inside.stop()
 		return
 	}
-	if unseen := len(r.buf) - r.scanned; !final && unseen*patience < r.scanned-r.safe {
+	if unseen := len(r.buf) - r.scanned; !final && unseen*patience < r.scanned-r.settled {
 		return
 	}
+	again := max(0, r.settled-context)
 	var found *Finding
-	hold := r.scanner.collect(r.buf, final, false, func(h hit) bool {
-		if h.end <= r.safe {
+	var going []unended
+	hold := r.scanner.collect(r.buf[again:], final, false, func(e unended) { going = append(going, e) }, func(h hit) bool {
+		if h.end += again; h.end <= r.safe {
 			return true // reported before
 		}
+		h.begin += again
 		found = r.scanner.finding(fmt.Sprintf("%s at byte %d", r.place, r.passed+int64(h.begin)), h)
 		if found != nil {
 			found.Offset = r.passed + int64(h.begin)
@@ -104,7 +110,15 @@ func (r *reader) fill() {
 		return found == nil
 	})
 	r.scanned = len(r.buf)
-	hold = min(hold, int(keep-r.passed))
+	r.settled = max(r.settled, again+hold, len(r.buf)-maxHeld-r.scanner.known.longest)
+	for _, e := range going {
+		if found == nil {
+			at := again + e.at
+			var held int64
+			found, held = r.inside.follow(r.scanner, r.place, e, r.buf[at:], r.passed+int64(at), r.passed, r.depth)
+			keep = min(keep, held)
+		}
+	}
 	switch {
 	case found != nil:
 		r.err = found
@@ -114,6 +128,6 @@ func (r *reader) fill() {
 	case final:
 		r.safe, r.err = len(r.buf), io.EOF
 	default:
-		r.safe = max(r.safe, hold, len(r.buf)-maxHeld-r.scanner.known.longest)
+		r.safe = max(r.safe, min(r.settled, int(keep-r.passed)), len(r.buf)-r.inside.most()-r.scanner.known.longest)
 	}
 }

@@ -70,7 +70,9 @@ func (w *sweep) shortRun(text []byte) int {
 type run struct {
 	characters []byte
 	begin, end int    // in the text
+	text       []byte // between them
 	whole      bool   // places in it are not known: there were line breaks
+	before     int    // characters of it before these
 	open       bool   // more may follow
 	lead       []byte // text before it
 }
@@ -85,18 +87,18 @@ func (r *run) place(begin, end int) (int, int) {
 
 func (w *sweep) run(text []byte, begin, end int, lines, open bool, depth int, tell func(hit) bool) {
 	r := &w.tables[depth].run
-	*r = run{text[begin:end], begin, end, false, open, text[max(0, begin-lead):begin]}
+	*r = run{characters: text[begin:end], begin: begin, end: end, text: text[begin:end], open: open, lead: text[max(0, begin-lead):begin]}
 	if lines {
 		compact, last := joinLines(w.tables[depth].lines[:0], r.characters)
 		w.tables[depth].lines, r.whole = compact, true
 		// The last line may be no part of it.
 		if r.characters = compact[:last]; !allHex(r.characters) { // of which the rest is told apart
 			if from := (last - maxJoined) / group * group; from > 0 {
-				r.characters, r.lead = compact[from:last], nil
+				r.characters, r.before, r.lead = compact[from:last], from, nil
 			}
 			w.decodeRun(r, depth, tell)
 		}
-		r.characters, r.lead = compact, text[max(0, begin-lead):begin]
+		r.characters, r.before, r.lead = compact, 0, text[max(0, begin-lead):begin]
 	}
 	w.decodeRun(r, depth, tell)
 }
@@ -142,7 +144,9 @@ func (w *sweep) decoded(r *run, begin, end, depth int, tell func(hit) bool, c co
 		out := c.decode(append((*buf)[:0], r.lead...), r.characters[from:end])
 		*buf = out
 		head := len(r.lead)
-		w.unpack(out[head:], r.begin, r.end, !r.open || end < len(r.characters), depth, tell)
+		w.unpack(out[head:], r.begin, r.end, !r.open || end < len(r.characters), depth, tell, func(at int) unended {
+			return r.unended(c, from, at)
+		})
 		if size := len(out) - head; size >= gram && size < minText && ascii(out[head:]) {
 			w.within(r, out[head:], 0, from, depth, tell, c) // a piece of a known value
 		}

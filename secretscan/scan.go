@@ -25,6 +25,8 @@ type sweep struct {
 	// redact reports long fragments of known values instead of adding
 	// fragments up.
 	redact bool
+	// goesOn is told of containers that go on after the text; may be nil.
+	goesOn func(unended)
 	// found is the finding that take made of a hit in text.
 	found *Finding
 	place string
@@ -46,7 +48,7 @@ var sweeps = sync.Pool{New: func() any {
 
 // release gives a sweep back with the memory it works in and nothing else.
 func (w *sweep) release() {
-	w.scanner, w.report, w.over, w.redact = nil, nil, false, false
+	w.scanner, w.report, w.over, w.redact, w.goesOn = nil, nil, false, false, nil
 	w.found, w.place, w.text = nil, "", nil
 	sweeps.Put(w)
 }

@@ -13,8 +13,8 @@
 // and in lines of eight characters or more, also where the line breaks are
 // escaped; hexadecimal and base32; percent, JSON, HTML, hexadecimal and octal
 // escapes; UTF-16 and UTF-32; lists of numbers and dumps of hexadecimal pairs;
-// gzip, zlib, zip and bzip2, and deflate without a header at the beginning of a
-// stream or of a part of it.
+// gzip, zlib, zip and bzip2, of any length also where they are encoded, and deflate
+// without a header at the beginning of a stream or of a part of it.
 //
 // Not found is what is encrypted, or split into pieces shorter than eight bytes
 // over several requests, or than twelve where each is base64 or base32; ascii85,
@@ -127,10 +127,10 @@ func (s *Scanner) finding(place string, h hit) *Finding {
 
 // collect scans text with everything that can be decoded from it and reports
 // every hit. See sweep for the parameters and the result.
-func (s *Scanner) collect(text []byte, final, redact bool, report func(hit) bool) (hold int) {
+func (s *Scanner) collect(text []byte, final, redact bool, goesOn func(unended), report func(hit) bool) (hold int) {
 	w := sweeps.Get().(*sweep)
 	defer w.release()
-	w.scanner, w.report, w.redact = s, report, redact
+	w.scanner, w.report, w.redact, w.goesOn = s, report, redact, goesOn
 	return w.scan(text, final, 0, w.bound.tell)
 }
 
@@ -191,7 +191,7 @@ func (s *Scanner) Redact(text string) string {
 		return text
 	}
 	var hits []hit
-	s.collect(view(text), true, true, func(h hit) bool {
+	s.collect(view(text), true, true, nil, func(h hit) bool {
 		hits = append(hits, h)
 		return true
 	})

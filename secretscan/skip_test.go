@@ -135,33 +135,24 @@ func sameFolding(t *testing.T, text []byte) {
 }
 
 func sameMagics(t *testing.T, text []byte) {
-	open := len(text)
-	for open > 0 && strings.IndexByte("+-/_=\r\n", text[open-1]) >= 0 || open > 0 && fold[text[open-1]] != 0 {
-		open--
-	}
-	if len(text)-open >= keepRun/2 {
-		open = 0
-	}
-	for _, final := range []bool{false, true} {
-		got, want := make(map[string]bool), make(map[string]bool)
-		for i := range openers {
-			o := &openers[i]
-			for at := range text {
-				if !o.first && (!o.inRun || at >= open && !final) && strings.HasPrefix(string(text[at:]), o.magic) && o.fits(text[at:], final) {
-					want[fmt.Sprint(at, " ", o.magic)] = true
-				}
+	got, want := make(map[string]bool), make(map[string]bool)
+	for i := range openers {
+		o := &openers[i]
+		for at := range text {
+			if !o.first && strings.HasPrefix(string(text[at:]), o.magic) && o.fits(text[at:], true) {
+				want[fmt.Sprint(at, " ", o.magic)] = true
 			}
 		}
-		marks(text, final, func(at int, o *opener) bool {
-			got[fmt.Sprint(at, " ", o.magic)] = true
-			return true
-		})
-		if !maps.Equal(got, want) {
-			t.Fatalf("%q, final %v: %v, want %v", text, final, got, want)
-		}
-		if got := holdsContainer(text, final); got != (len(want) > 0 || smallZlib(text)) {
-			t.Fatalf("%q, final %v: %v, want %v", text, final, got, want)
-		}
+	}
+	marks(text, true, func(at int, o *opener) bool {
+		got[fmt.Sprint(at, " ", o.magic)] = true
+		return true
+	})
+	if !maps.Equal(got, want) {
+		t.Fatalf("%q: %v, want %v", text, got, want)
+	}
+	if got := holdsContainer(text); got != (len(want) > 0 || smallZlib(text)) {
+		t.Fatalf("%q: %v, want %v", text, got, want)
 	}
 }
 
