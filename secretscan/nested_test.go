@@ -201,7 +201,7 @@ func TestContainersAtAnyPlace(t *testing.T) {
 		t.Errorf("a long file behind a byte got out when it began slowly: %v", err)
 	}
 	// Whatever part of what is read at once it begins in.
-	for before := 100; before < 2*64<<10; before += 1500 {
+	for before := 100; before < 2*64<<10; before += 5900 {
 		text := strings.Repeat(" ~~ ", before/4) + base64.StdEncoding.EncodeToString([]byte(long)) + "\n"
 		if _, found, err := stream(s, text); found == nil || err != nil {
 			t.Errorf("a long file behind %d bytes got out: %v", before, err)
