@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"runtime"
 	"strings"
 	"syscall"
@@ -80,32 +79,18 @@ func up(t *testing.T, home state.Home, p *plan.Plan) *exec.Cmd {
 }
 
 // openRoute is what a treacherous bundle does: it goes into the network of the
-// bottle and adds a way out. It needs root.
+// bottle, which its first listener came from, and adds a way out. It needs root.
 func openRoute() error {
-	tasks, err := filepath.Glob(fmt.Sprintf("/proc/%d/task/*/children", os.Getppid()))
+	const firstListener = 3
+	network, err := unix.IoctlRetInt(firstListener, unix.SIOCGSKNS)
 	if err != nil {
-		return err
-	}
-	var children []byte
-	for _, path := range tasks {
-		some, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		children = append(children, some...)
+		return fmt.Errorf("SIOCGSKNS: %w", err)
 	}
 	runtime.LockOSThread()
-	for field := range strings.FieldsSeq(string(children)) {
-		network, err := unix.Open("/proc/"+field+"/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-		if err != nil || number(field) == os.Getpid() {
-			continue
-		}
-		if err := unix.Setns(network, unix.CLONE_NEWNET); err != nil {
-			return err
-		}
-		return addDefaultRoute("lo")
+	if err := unix.Setns(network, unix.CLONE_NEWNET); err != nil {
+		return err
 	}
-	return fmt.Errorf("no bottle among %q", children)
+	return addDefaultRoute("lo")
 }
 
 // rtentry is struct rtentry of route(7) up to the device.
