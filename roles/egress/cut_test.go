@@ -74,7 +74,7 @@ func TestCutsAreRecordedAsSuch(t *testing.T) {
 			}
 		})
 	}
-	soon := time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	soon := time.Now().Add(5 * time.Second).UTC().Format(time.RFC3339Nano)
 	check("the grant ended", "grant: g1\n    expires: "+soon, func(*lab) {})
 	check("the bundle stops", "", func(l *lab) {
 		l.stop()

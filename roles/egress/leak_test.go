@@ -92,7 +92,7 @@ func TestNothingIsLeft(t *testing.T) {
 	over := make(misbehaviour)
 	l.origin.handler = over.ServeHTTP
 	l.ask("GET", "https://api.test/ok", "")
-	goroutines, files := quietly(l, 0, 0)
+	goroutines, files := quietly(l, 0, 0, 3*time.Second)
 	var agents sync.WaitGroup
 	for range 8 {
 		agents.Go(func() {
@@ -114,7 +114,7 @@ func TestNothingIsLeft(t *testing.T) {
 	}
 	agents.Wait()
 	close(over)
-	if g, f := quietly(l, goroutines, files); g > goroutines || f > files {
+	if g, f := quietly(l, goroutines, files, 12*time.Second); g > goroutines || f > files {
 		var stacks bytes.Buffer
 		_ = pprof.Lookup("goroutine").WriteTo(&stacks, 1)
 		t.Errorf("%d goroutines before, %d after; %d descriptors before, %d after\n%s", goroutines, g, files, f, &stacks)
@@ -125,10 +125,10 @@ func TestNothingIsLeft(t *testing.T) {
 }
 
 // quietly counts goroutines and descriptors when they are no more than given,
-// or do not change any more.
-func quietly(l *lab, goroutines, files int) (int, int) {
+// or after a time.
+func quietly(l *lab, goroutines, files int, limit time.Duration) (int, int) {
 	l.t.Helper()
-	for end := time.Now().Add(3 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for end := time.Now().Add(limit); ; time.Sleep(20 * time.Millisecond) {
 		dropIdle(l.role.live.Load())
 		entries := must(os.ReadDir("/proc/self/fd"))(l.t)
 		if g, f := runtime.NumGoroutine(), len(entries); g <= goroutines && f <= files || time.Now().After(end) {

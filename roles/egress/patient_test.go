@@ -21,7 +21,7 @@ import (
 // conversation in which the origin speaks.
 func TestStalledBody(t *testing.T) {
 	l := newLab(t, route("api.test"))
-	l.role.bodyIdle = 100 * time.Millisecond
+	l.role.bodyIdle = 500 * time.Millisecond
 	for name, head := range map[string]string{
 		"short":   "Content-Length: 1000\r\n\r\nabc",
 		"long":    "Content-Length: 300000\r\n\r\n" + strings.Repeat("x", 200_000),
@@ -48,8 +48,10 @@ func TestStalledBody(t *testing.T) {
 		line, err := bufio.NewReader(r.Body).ReadString('\n')
 		fmt.Fprint(w, line, err)
 	}
+	client := l.client(true) // whose connections are there before the body's time runs
+	l.do(client, must(http.NewRequest("GET", "https://api.test/", nil))(t))
 	pr, pw := io.Pipe()
-	response, err := l.client(true).Post("https://api.test/", "text/plain", pr)
+	response, err := client.Post("https://api.test/", "text/plain", pr)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,7 @@ func (l *lab) connect(target string) (net.Conn, *http.Response) {
 	l.t.Helper()
 	conn := must(net.Dial("tcp", l.proxy))(l.t)
 	l.t.Cleanup(func() { conn.Close() })
-	_ = conn.SetDeadline(time.Now().Add(10 * time.Second))
+	_ = conn.SetDeadline(time.Now().Add(patience))
 	fmt.Fprintf(conn, "CONNECT %s HTTP/1.1\r\nHost: %s\r\n\r\n", target, target)
 	response := must(http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: "CONNECT"}))(l.t)
 	return conn, response

@@ -248,7 +248,7 @@ func TestNetworksOfAnOpenStream(t *testing.T) {
 
 // TestGrantsEnd by time and by use.
 func TestGrantsEnd(t *testing.T) {
-	soon := time.Now().Add(1500 * time.Millisecond).UTC().Format(time.RFC3339Nano)
+	soon := time.Now().Add(5 * time.Second).UTC().Format(time.RFC3339Nano)
 	l := newLab(t, route("api.test", "grant: g1", "expires: "+soon)+route("other.test", "grant: g2", "uses: 3"))
 	l.origin.handler = func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path == "/events" {

@@ -16,7 +16,7 @@ import (
 )
 
 // patience bounds waits that end at once when all is well.
-const patience = 10 * time.Second
+const patience = time.Minute
 
 func within[T any](t testing.TB, c <-chan T, what string) T {
 	t.Helper()

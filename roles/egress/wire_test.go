@@ -72,7 +72,7 @@ func (p *pieces) Read(b []byte) (int, error) {
 // TestWholeRecordsAreGathered: what comes in whole records is read as much as
 // there is, whatever frames it, and what is there does not wait for what is not.
 func TestWholeRecordsAreGathered(t *testing.T) {
-	data := strings.Repeat("0123456789abcdef", 4*wholeRecord/16)
+	data := strings.Repeat("0123456789abcdef", 64*wholeRecord/16)
 	for name, message := range map[string]string{
 		"length":  fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: %d\r\n\r\n%s", 2*len(data), data),
 		"chunked": fmt.Sprintf("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s", 2*len(data), data),
@@ -96,7 +96,7 @@ func TestWholeRecordsAreGathered(t *testing.T) {
 		var got []byte
 		buffer := make([]byte, 64<<10)
 		most := 0
-		_ = here.SetReadDeadline(time.Now().Add(5 * time.Second))
+		_ = here.SetReadDeadline(time.Now().Add(patience))
 		for len(got) < len(data) {
 			n, err := request.Body.Read(buffer)
 			if err != nil {
