@@ -140,7 +140,11 @@ func TestKilledWhileStarting(t *testing.T) {
 	defer unix.Prctl(unix.PR_SET_CHILD_SUBREAPER, 0, 0, 0, 0)
 	home := newHome(t)
 	b := newBackend(t, home, "good")
-	for i := range 16 {
+	var orphans []backend.Orphan
+	for i := 0; i < 16 || len(orphans) == 0; i++ { // until one got as far as its record
+		if i == 100 {
+			t.Fatal("control: no bottle got as far as its record")
+		}
 		p := newPlan(t, home, fmt.Sprintf("start-%d", i), sh(living)...)
 		request, err := json.Marshal(upRequest{home, p})
 		if err != nil {
@@ -157,17 +161,16 @@ func TestKilledWhileStarting(t *testing.T) {
 		eventually(t, "all processes are gone", func() bool {
 			return !slices.ContainsFunc(family(t, os.Getpid()), func(pid int) bool { return !dead(pid) })
 		})
-	}
-	orphans, err := b.Orphans(t.Context())
-	if err != nil || len(orphans) == 0 {
-		t.Fatalf("control: no bottle got as far as its record: %v", err)
+		if orphans, err = b.Orphans(t.Context()); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, o := range orphans {
 		if err := b.Remove(t.Context(), o); err != nil {
 			t.Errorf("%v: %v", o, err)
 		}
 	}
-	if orphans, err = b.Orphans(t.Context()); err != nil || len(orphans) > 0 {
+	if orphans, err := b.Orphans(t.Context()); err != nil || len(orphans) > 0 {
 		t.Errorf("still left: %v %v", orphans, err)
 	}
 }
@@ -217,9 +220,18 @@ func TestBundleDies(t *testing.T) {
 func TestBundleKeepsDying(t *testing.T) {
 	home := newHome(t)
 	p := newPlan(t, home, "mortal", sh("sleep 4242")...)
-	bottle, err := newBackend(t, home, "mortal").Start(t.Context(), p, backend.Stdio{}, nil)
-	if err != nil {
-		t.Fatal(err)
+	bottle := start(t, home, p, backend.Stdio{})
+	killed := 0
+	for range 6 {
+		next := 0
+		eventually(t, "there is another bundle", func() bool {
+			_, next = readRun(t, p.State)
+			return next != killed
+		})
+		if err := unix.Kill(next, unix.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
+		killed = next
 	}
 	if _, err := bottle.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "the bundle died 6 times") {
 		t.Errorf("ended with: %v", err)

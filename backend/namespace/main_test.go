@@ -52,8 +52,6 @@ func playBundle(kind string) {
 	case "broken":
 		fmt.Fprintln(os.Stderr, "no CA certificate")
 		os.Exit(1)
-	case "mortal":
-		time.AfterFunc(50*time.Millisecond, func() { os.Exit(3) })
 	case "leaky":
 		if err := openRoute(); err != nil {
 			fmt.Fprintln(os.Stderr, err)
