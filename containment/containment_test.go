@@ -116,7 +116,7 @@ func TestRefusalIsALeak(t *testing.T) {
 		target := net.JoinHostPort(ip.String(), port)
 		report := containment.Prove(t.Context(), containment.Targets{TCP: []string{target}})
 		leaked := slices.Contains(report.Leaks, containment.Leak{Kind: "tcp", Target: target, How: "answered with a refusal"})
-		if leaked == ip.IsLoopback() {
+		if leaked == ip.IsLoopback() && has(t, address) {
 			t.Errorf("%s: leaks %v", target, report.Leaks)
 		}
 	}
@@ -159,15 +159,18 @@ func TestControlMustAnswer(t *testing.T) {
 }
 
 func TestHostLooksEverywhere(t *testing.T) {
-	targets := host(t)
 	addresses, err := net.InterfaceAddrs()
 	if err != nil {
 		t.Fatal(err)
 	}
+	targets := host(t)
 	for _, address := range addresses {
 		ip, _, err := net.ParseCIDR(address.String())
 		if err != nil {
 			t.Fatal(err)
+		}
+		if !has(t, address) {
+			continue
 		}
 		found := slices.ContainsFunc(targets.TCP, func(target string) bool { return strings.HasPrefix(target, net.JoinHostPort(ip.String(), "")) })
 		if want := !ip.IsLoopback() || ip.Equal(net.IPv4(127, 0, 0, 1)); found != want {
@@ -177,6 +180,17 @@ func TestHostLooksEverywhere(t *testing.T) {
 	if len(targets.UDP) < 3 || len(targets.Names) == 0 {
 		t.Errorf("too few targets: %+v", targets)
 	}
+}
+
+// has tells whether this machine still has an address: networks come and go
+// beside a test.
+func has(t *testing.T, address net.Addr) bool {
+	t.Helper()
+	now, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.ContainsFunc(now, func(a net.Addr) bool { return a.String() == address.String() })
 }
 
 // A resolver that answers is a leak, whatever it answers; one that is silent is

@@ -263,7 +263,7 @@ func (l *lab) health() health.Report {
 
 func (l *lab) eventually(what string, done func() bool) {
 	l.t.Helper()
-	for deadline := time.Now().Add(30 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			l.t.Fatalf("never: %s", what)
 		}

@@ -96,7 +96,7 @@ func childrenLeaveOrphans() error {
 		})
 	}
 	wg.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		left, err := processes()
 		if err != nil {
 			return err

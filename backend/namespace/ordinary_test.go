@@ -44,7 +44,7 @@ func TestAsOrdinaryUser(t *testing.T) {
 	if err := os.Chown(own, user, user); err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(binary, "-test.timeout=60s", "-test.v", "-test.skip="+notAgain)
+	cmd := exec.Command(binary, "-test.timeout=10m", "-test.v", "-test.skip="+notAgain)
 	cmd.Dir = own
 	cmd.Env = []string{"PATH=/usr/bin:/bin", "HOME=" + own, "TMPDIR=" + own}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}

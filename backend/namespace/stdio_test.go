@@ -139,8 +139,10 @@ func TestSignals(t *testing.T) {
 // Exec works from the process that started the bottle and from any other.
 func TestExec(t *testing.T) {
 	home := newHome(t)
-	p := newPlan(t, home, "exec", sh("echo running > /tmp/agent; sleep 4242")...)
-	own := start(t, home, p, backend.Stdio{})
+	p := newPlan(t, home, "exec", sh("echo running > /tmp/agent; echo ready; sleep 4242")...)
+	var said buffer
+	own := start(t, home, p, backend.Stdio{Out: &said})
+	eventually(t, "the agent runs", func() bool { return said.String() == "ready\n" })
 	other, err := newBackend(t, home, "good").Open(t.Context(), "exec")
 	if err != nil {
 		t.Fatal(err)

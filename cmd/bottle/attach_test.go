@@ -57,7 +57,7 @@ func (s *screen) shown() string {
 
 func (s *screen) await(want string) {
 	s.t.Helper()
-	for range 400 {
+	for range 2400 {
 		if strings.Contains(s.shown(), want) {
 			return
 		}
@@ -70,7 +70,7 @@ func (s *screen) await(want string) {
 // a moment to get its size.
 func (s *screen) ask(keys, want string) {
 	s.t.Helper()
-	for range 40 {
+	for range 240 {
 		s.press(keys)
 		time.Sleep(250 * time.Millisecond)
 		if strings.Contains(s.shown(), want) {

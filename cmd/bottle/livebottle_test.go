@@ -38,7 +38,7 @@ func startBottle(t *testing.T, slug string, environ ...string) *liveBottle {
 			t.Fatal(err)
 		}
 	}
-	b.run("up", "--bottle", "plain", "--label", slug, "--workspace", b.workspace, "-d", "--", "sleep", "300")
+	b.run("up", "--bottle", "plain", "--label", slug, "--workspace", b.workspace, "-d", "--", "sleep", "3600")
 	t.Cleanup(func() { b.run("down", slug) })
 	return b
 }

@@ -82,7 +82,7 @@ func TestOperatorScripts(t *testing.T) {
 
 func awaitProposal(ts *testscript.TestScript, _ bool, args []string) {
 	dir := state.Home(ts.Getenv("CLAUDE_BOTTLE_HOME")).Dir(args[0])
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		waiting, problems, err := control.Waiting(dir)
 		if err := errors.Join(append(problems, err)...); err != nil {
 			ts.Fatalf("%v", err)

@@ -97,7 +97,7 @@ func (s *supervised) asked(tool, arguments, sees string) (told func() string) {
 func (s *supervised) until(text string, seen func() string) {
 	s.t.Helper()
 	var last string
-	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		if last = seen(); strings.Contains(last, text) {
 			return
 		}

@@ -51,7 +51,7 @@ func (s *typing) Write(p []byte) (int, error) {
 // expect waits for words and answers them.
 func (s *typing) expect(words, answer string) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		s.mu.Lock()
 		text := s.out.String()
 		found := strings.Contains(text, words)

@@ -169,7 +169,7 @@ func (p *bundleProcess) exitCode() int {
 	p.t.Helper()
 	select {
 	case <-p.exited:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		p.t.Fatal("the bundle does not end")
 	}
 	return p.cmd.ProcessState.ExitCode()
@@ -208,7 +208,7 @@ func (p *bundleProcess) waitReady() health.Report {
 
 func (p *bundleProcess) wait(what string, done func() bool, last func() string) {
 	p.t.Helper()
-	for deadline := time.Now().Add(15 * time.Second); !done(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !done(); time.Sleep(5 * time.Millisecond) {
 		select {
 		case <-p.exited:
 			if done() {

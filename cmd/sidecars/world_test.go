@@ -217,6 +217,23 @@ func (w *world) children() (pids []int) {
 	return pids
 }
 
+// outside is the number here of the child that the bundle, in a namespace of
+// its own, knows by another.
+func (w *world) outside(pid int) int {
+	w.t.Helper()
+	for _, child := range w.children() {
+		status, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", child))
+		for line := range strings.Lines(string(status)) {
+			numbers, ok := strings.CutPrefix(line, "NSpid:")
+			if ok && strings.HasSuffix(strings.TrimSpace(numbers), "\t"+strconv.Itoa(pid)) {
+				return child
+			}
+		}
+	}
+	w.t.Fatalf("no child among %v is %d in the bundle's namespace", w.children(), pid)
+	return 0
+}
+
 func (w *world) waitChildren(n int) []int {
 	w.t.Helper()
 	w.wait(fmt.Sprintf("%d children", n), func() bool { return len(w.children()) == n },

@@ -148,16 +148,20 @@ func TestConnectionIsKept(t *testing.T) {
 
 // TestKeptConnectionThatEnded is not used, whatever the method.
 func TestKeptConnectionThatEnded(t *testing.T) {
+	closed := make(chan struct{}, 5)
 	o := newOrigin(t, func(n int32, c net.Conn, r *bufio.Reader) {
 		if _, ok := heard(r); ok {
 			_, _ = io.WriteString(c, okay)
 		}
+		_ = c.Close()
+		closed <- struct{}{}
 	})
 	for i := range 5 {
 		if got, err := o.ask("POST", "body"); got != "200 OK ok" || err != nil {
-			t.Errorf("%d: %q %v", i, got, err)
+			t.Fatalf("%d: %q %v", i, got, err)
 		}
-		time.Sleep(20 * time.Millisecond)
+		<-closed
+		time.Sleep(20 * time.Millisecond) // the wire's
 	}
 	if n := o.dialled.Load(); n != 5 {
 		t.Errorf("%d connections", n)
@@ -206,6 +210,7 @@ func TestLostRequest(t *testing.T) {
 // TestUnaskedAnswer: a connection on which the origin spoke unasked answers
 // nothing more, so nobody gets an answer that was not for them.
 func TestUnaskedAnswer(t *testing.T) {
+	spoke := make(chan struct{}, 5)
 	o := newOrigin(t, func(n int32, c net.Conn, r *bufio.Reader) {
 		for {
 			if _, ok := heard(r); !ok {
@@ -213,13 +218,15 @@ func TestUnaskedAnswer(t *testing.T) {
 			}
 			_, _ = io.WriteString(c, fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\n%d", n))
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\npoisoned")
+			spoke <- struct{}{}
 		}
 	})
 	for i := range 5 {
 		if got, err := o.ask("GET", ""); got != fmt.Sprintf("200 OK %d", i+1) || err != nil {
-			t.Errorf("%q %v", got, err)
+			t.Fatalf("%q %v", got, err)
 		}
-		time.Sleep(10 * time.Millisecond)
+		<-spoke
+		time.Sleep(10 * time.Millisecond) // the wire's
 	}
 }
 
@@ -264,10 +271,12 @@ func TestUntilTheEnd(t *testing.T) {
 
 // TestEarlyAnswer: who refuses before the body was read is heard.
 func TestEarlyAnswer(t *testing.T) {
+	done := make(chan struct{})
+	defer close(done)
 	o := newOrigin(t, func(n int32, c net.Conn, r *bufio.Reader) {
 		_, _ = r.ReadString('\n')
 		_, _ = io.WriteString(c, "HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
-		time.Sleep(100 * time.Millisecond)
+		<-done
 	})
 	if got, err := o.ask("POST", strings.Repeat("x", MostBody)); got != "413 Too Large " || err != nil {
 		t.Errorf("%q %v", got, err)
@@ -276,21 +285,27 @@ func TestEarlyAnswer(t *testing.T) {
 
 // TestCancel ends what is under way, before and within the answer.
 func TestCancel(t *testing.T) {
-	gone := make(chan struct{}, 2)
+	asked, gone := make(chan struct{}, 1), make(chan struct{}, 2)
 	o := newOrigin(t, func(n int32, c net.Conn, r *bufio.Reader) {
 		request, ok := heard(r)
 		if ok && request.Method == "GET" {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nsome")
+		} else {
+			asked <- struct{}{}
 		}
 		_, _ = r.ReadByte()
 		gone <- struct{}{}
 	})
 	for _, method := range []string{"POST", "GET"} {
 		ctx, cancel := context.WithCancel(context.Background())
-		time.AfterFunc(50*time.Millisecond, cancel)
+		go func() {
+			<-asked
+			cancel()
+		}()
 		request, _ := http.NewRequestWithContext(ctx, method, o.url, nil)
 		response, err := o.transport.RoundTrip(request)
 		if err == nil {
+			asked <- struct{}{}
 			_, err = io.ReadAll(response.Body)
 		}
 		if !errors.Is(err, context.Canceled) {

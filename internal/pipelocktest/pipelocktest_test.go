@@ -96,7 +96,7 @@ func TestSignals(t *testing.T) {
 	defer cmd.Process.Kill()
 	killSwitch := func(want bool) {
 		t.Helper()
-		for deadline := time.Now().Add(20 * time.Second); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
+		for deadline := time.Now().Add(time.Minute); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
 			response, err := http.Get("http://" + address + "/health")
 			if err != nil {
 				continue

@@ -165,7 +165,7 @@ func TestFirstStartThatFails(t *testing.T) {
 		t.Run(test.hook, func(t *testing.T) {
 			l := newLab(t)
 			if test.code == 0 {
-				l.config.StartTimeout = time.Second
+				l.config.StartTimeout = 4 * time.Second
 			}
 			l.standIn.Hooks(t, test.hook)
 			role, err := New(l.config)
@@ -239,7 +239,7 @@ func TestChildDiesWithUs(t *testing.T) {
 		os.Stdout.WriteString("\nchild " + strconv.Itoa(l.report().PID) + "\n")
 		select {}
 	}
-	owner := exec.Command(os.Args[0], "-test.run=^TestChildDiesWithUs$", "-test.timeout=60s")
+	owner := exec.Command(os.Args[0], "-test.run=^TestChildDiesWithUs$", "-test.timeout=5m")
 	owner.Env = append(os.Environ(), helper+"=1", "TMPDIR="+t.TempDir())
 	out, err := owner.StdoutPipe()
 	if err != nil {
@@ -265,7 +265,7 @@ func TestChildDiesWithUs(t *testing.T) {
 	}
 	owner.Process.Kill()
 	owner.Wait()
-	for deadline := time.Now().Add(10 * time.Second); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); syscall.Kill(pid, 0) == nil; time.Sleep(5 * time.Millisecond) {
 		if state, _ := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat"); strings.Contains(string(state), ") Z ") {
 			return // dead; whoever inherited it has not buried it yet
 		}

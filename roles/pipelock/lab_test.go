@@ -194,9 +194,9 @@ func (l *lab) report() health.RoleReport { return l.health.Report().Roles["pipel
 // until waits for something that must happen.
 func (l *lab) until(what string, true func() bool) {
 	l.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !true(); time.Sleep(5 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !true(); time.Sleep(5 * time.Millisecond) {
 		if time.Now().After(deadline) {
-			l.t.Fatalf("not within 20 s: %s\n%s", what, lastOf(l.log.String()))
+			l.t.Fatalf("not within a minute: %s\n%s", what, lastOf(l.log.String()))
 		}
 	}
 }

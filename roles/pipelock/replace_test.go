@@ -221,7 +221,7 @@ func TestFailedReplacementKeepsTheOldChild(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			l := newLab(t)
-			l.config.StartTimeout = time.Second
+			l.config.StartTimeout = 4 * time.Second // the first child's too
 			ended := l.start()
 			before := l.report()
 			spoil(l)

@@ -43,7 +43,7 @@ func start(t *testing.T, dir string, change func(*supervise.Config)) *setting {
 	if err != nil {
 		t.Fatal(err)
 	}
-	c := supervise.Config{Listeners: []net.Listener{l}, Queue: s.dir, Wait: 10 * time.Second, Slug: slug, Version: "test", Audit: log}
+	c := supervise.Config{Listeners: []net.Listener{l}, Queue: s.dir, Wait: time.Minute, Slug: slug, Version: "test", Audit: log}
 	if change != nil {
 		change(&c)
 	}
@@ -136,7 +136,7 @@ func into(t *testing.T, from, to any) {
 // open waits until n proposals are open and returns them.
 func (s *setting) open(n int) []proposal.Entry {
 	s.t.Helper()
-	for end := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); ; time.Sleep(10 * time.Millisecond) {
 		all, _, err := s.operator.List()
 		if err != nil {
 			s.t.Fatal(err)

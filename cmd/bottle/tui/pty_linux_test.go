@@ -171,7 +171,7 @@ func (s *seat) typed(text string) {
 // until waits for something to become true.
 func (s *seat) until(what string, is func() bool) {
 	s.t.Helper()
-	for deadline := time.Now().Add(20 * time.Second); !is(); time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !is(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			s.t.Fatalf("waited in vain for %s; the screen is\n%s", what, s.vt.String())
 		}
@@ -204,7 +204,7 @@ func (s *seat) restored(code int) {
 	s.t.Helper()
 	select {
 	case <-s.ended:
-	case <-time.After(20 * time.Second):
+	case <-time.After(time.Minute):
 		s.t.Fatalf("did not end; the screen is\n%s", s.vt.String())
 	}
 	s.sees(fmt.Sprintf("ended with %d", code))
