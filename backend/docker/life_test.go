@@ -295,7 +295,7 @@ func TestDeadBundle(t *testing.T) {
 	home := newHome(t)
 	bottle := begin(t, home, newPlan(t, home, "bundleless", "sleep", "300"), backend.Stdio{})
 	docker(t, "kill", "-s", "KILL", "claude-bottle-sidecars-bundleless")
-	ctx, cancel := context.WithTimeout(t.Context(), 40*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
 	defer cancel()
 	if code, err := bottle.Wait(ctx); code == 0 || err == nil || !strings.Contains(err.Error(), "bundle") {
 		t.Errorf("ended with %d %v", code, err)

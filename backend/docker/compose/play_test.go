@@ -213,7 +213,7 @@ func execute(t *testing.T, bottle backend.Bottle, script string) string {
 func logsOf(t *testing.T, container, want string) {
 	t.Helper()
 	var said string
-	for deadline := time.Now().Add(30 * time.Second); !strings.Contains(said, want); time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); !strings.Contains(said, want); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(deadline) {
 			t.Fatalf("%s never said %q:\n%s", container, want, said)
 		}
