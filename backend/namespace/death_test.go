@@ -3,6 +3,7 @@
 package namespace_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -233,7 +234,9 @@ func TestBundleKeepsDying(t *testing.T) {
 		}
 		killed = next
 	}
-	if _, err := bottle.Wait(t.Context()); err == nil || !strings.Contains(err.Error(), "the bundle died 6 times") {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if _, err := bottle.Wait(ctx); err == nil || !strings.Contains(err.Error(), "the bundle died 6 times") {
 		t.Errorf("ended with: %v", err)
 	}
 	if list, err := newBackend(t, home, "good").List(t.Context()); err != nil || len(list) != 0 {
