@@ -62,7 +62,7 @@ func TestHooks(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			home := newHome(t)
-			p := newPlan(t, home, "hooks", sh(`cd .git; echo evil > hooks/pre-commit; echo evil > hooks/post-checkout; rm -rf hooks; mv hooks h; cd ..; mv .git g; rm -rf .git
+			p := newPlan(t, home, "hooks", sh(`exec 2>&1; cd .git; echo evil > hooks/pre-commit; echo evil > hooks/post-checkout; rm -rf hooks; mv hooks h; cd ..; mv .git g; rm -rf .git
 mkdir -p .git/hooks && echo evil > .git/hooks/pre-push; mkdir -p fresh/.git && echo good > .git/config && cat .git/config`)...)
 			git := filepath.Join(p.Workspace, ".git")
 			if err := prepare(git); err != nil {
