@@ -19,6 +19,7 @@ func (k *known) scanFolded(text, buf []byte, final bool, report func(hit) bool) 
 	if !final {
 		open = k.folded.tail(folded)
 	}
+	apart := spread{text: text}
 	k.folded.find(folded, func(at int, candidates []pattern) bool {
 		for _, p := range candidates {
 			switch rest := folded[at:]; {
@@ -26,7 +27,7 @@ func (k *known) scanFolded(text, buf []byte, final bool, report func(hit) bool) 
 				if !final && strings.HasPrefix(p.text, string(rest)) {
 					open = min(open, at)
 				}
-			case string(rest[:len(p.text)]) == p.text:
+			case string(rest[:len(p.text)]) == p.text && (p.exact == "" || apart.find(at, p.exact)):
 				begin, end := unfold(text, at, at+len(p.text))
 				if !report(k.hit(p.value, begin, end)) {
 					return false

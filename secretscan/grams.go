@@ -24,6 +24,8 @@ type pattern struct {
 	// offset is where text begins in the secret, for a fragment of it; -1 for
 	// a form of the whole.
 	offset int
+	// exact is text as it must stand, if it does not say so itself.
+	exact string
 }
 
 // stride is how far apart the blocks are that are looked at: every window holds

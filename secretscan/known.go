@@ -14,7 +14,8 @@ const (
 	// minValue is the length of the shortest value that can be searched for.
 	minValue = gram
 	// minFolded is the least number of letters and digits a value must have to
-	// be recognised with separators between them and in any case.
+	// be recognised with separators between them in any case; see spread for
+	// the others.
 	minFolded = 12
 	// nestValue is the length up to which twofold encodings are listed,
 	// because they are too short to be decoded.
@@ -78,8 +79,12 @@ func newKnown(values []string) (*known, error) {
 			}
 		}
 		for _, form := range slices.Concat([]string{value, reversed(value)}, hexForm(value), base64Forms(value)) {
-			if text := foldString(form); len(text) >= minFolded {
-				folded = append(folded, pattern{text: text, value: number, offset: -1})
+			p := pattern{text: foldString(form), value: number, offset: -1}
+			if len(p.text) < minFolded {
+				p.exact = letters(form)
+			}
+			if len(p.text) >= gram {
+				folded = append(folded, p)
 			}
 		}
 	}
