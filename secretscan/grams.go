@@ -26,6 +26,8 @@ type pattern struct {
 	offset int
 	// exact is text as it must stand, if it does not say so itself.
 	exact string
+	// stream is what text is a window of, from offset on; nil for the value.
+	stream *stream
 }
 
 // stride is how far apart the blocks are that are looked at: every window holds

@@ -78,6 +78,7 @@ func newKnown(values []string) (*known, error) {
 				forms = append(forms, pattern{text: value[offset : offset+gram], value: number, offset: offset})
 			}
 		}
+		forms = append(forms, pieceStreams(value, number)...)
 		for _, form := range slices.Concat([]string{value, reversed(value)}, hexForm(value), base64Forms(value)) {
 			p := pattern{text: foldString(form), value: number, offset: -1}
 			if len(p.text) < minFolded {
@@ -127,17 +128,17 @@ func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) 
 				if string(rest[:len(p.text)]) == p.text && !report(k.hit(p.value, at, at+len(p.text))) {
 					return false
 				}
+			case p.stream != nil:
+				if h, told := k.piece(text, at, p, longAlone); told && !report(h) {
+					return false
+				}
 			case at >= skip[p.value]:
 				n := common(rest, k.values[p.value][p.offset:])
 				if skip == nil {
 					skip = make(map[int]int)
 				}
 				skip[p.value] = at + n - gram + 1
-				told := n >= longFragment
-				if !longAlone {
-					told = k.complete(p.value, p.offset, p.offset+n)
-				}
-				if told && !report(k.hit(p.value, at, at+n)) {
+				if k.tells(p.value, p.offset, p.offset+n, longAlone) && !report(k.hit(p.value, at, at+n)) {
 					return false
 				}
 			}
@@ -145,6 +146,22 @@ func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) 
 		return true
 	})
 	return hold
+}
+
+// piece is the hit of a piece of a value of which a window stands at a place in
+// text, and whether it is to be told.
+func (k *known) piece(text []byte, at int, p pattern, longAlone bool) (hit, bool) {
+	from, to, begin, end := p.stream.around(text, at, p.offset)
+	begin, end = max(begin, 0), min(end, len(k.values[p.value]))
+	return k.hit(p.value, from, to), end-begin >= minPiece && k.tells(p.value, begin, end, longAlone)
+}
+
+// tells tells whether a fragment of a value is a hit.
+func (k *known) tells(value, begin, end int, longAlone bool) bool {
+	if longAlone {
+		return end-begin >= longFragment
+	}
+	return k.complete(value, begin, end)
 }
 
 // scanName reports the values that are found in other texts in their own case

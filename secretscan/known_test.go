@@ -373,16 +373,32 @@ func TestNamesHaveNoCase(t *testing.T) {
 	}
 }
 
-// TestEncodedPieces: a piece of a value is told also where it is encoded.
+// TestEncodedPieces: a piece of a value is told also where it is encoded, and
+// whatever stands before it in what is.
 func TestEncodedPieces(t *testing.T) {
-	const value = "Vq8-T0ken_019283" // two pieces of the least length
-	for _, name := range []string{"plain", "hex", "HEX", "percent", "JSON u", "HTML all", "UTF-16LE"} {
-		encode := encoders[name]
-		if s := mustNew(t, value); s.Text("first", `{"a":"`+encode(value[:8])+`"}`) != nil || s.Text("second", `{"b":"`+encode(value[8:])+`"}`) == nil {
-			t.Errorf("two pieces in %s got out", name)
-		}
-		if s := mustNew(t, value); s.Text("first", encode(value[:8])) != nil || s.Text("again", encode(value[:8])) != nil {
-			t.Errorf("control: one piece in %s was refused", name)
+	names := []string{"plain", "hex", "HEX", "percent", "JSON u", "HTML all", "UTF-16LE", "base64", "base64 url", "base32", "base32 lower"}
+	for value, cut := range map[string]int{"Vq8-T0ken_019283": 8, "Vq8-T0ken_019283??ab~~z": 11, "Vq8-T0ken_019283>>>": 8} {
+		for _, name := range names {
+			encode := encoders[name]
+			for before := range 5 {
+				first, second := encode(strings.Repeat("~", before)+value[:cut]), encode(strings.Repeat("~", before)+value[cut:])
+				if s := mustNew(t, value); s.Text("first", `{"a":"`+first+`"}`) != nil || s.Text("second", `{"b":"`+second+`"}`) == nil {
+					t.Errorf("two pieces of %q in %s behind %d got out", value, name, before)
+				}
+				if mustNew(t, value).Text("both", `{"b":"`+second+`","a":"`+first+`"}`) == nil {
+					t.Errorf("two fields with %q in %s behind %d got out", value, name, before)
+				}
+				s := mustNew(t, value)
+				for range 3 {
+					if s.Text("again", first+" "+first) != nil {
+						t.Errorf("control: one piece of %q in %s was refused", value, name)
+					}
+				}
+				s = mustNew(t, value)
+				if s.Text("first", first) != nil || s.Text("other", encode("another value, of no bottle")) != nil {
+					t.Errorf("control: another piece than that of %q in %s was refused", value, name)
+				}
+			}
 		}
 	}
 }
