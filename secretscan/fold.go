@@ -7,10 +7,10 @@ import (
 )
 
 // scanFolded reports known values whose letters and digits stand in text in
-// this order, whatever stands between them and in whatever case, and returns
-// the position from which on more text could make one. buf is memory to work
-// in, which is returned.
-func (k *known) scanFolded(text, buf []byte, final bool, report func(hit) bool) (hold int, _ []byte) {
+// this order, whatever stands between them and in whatever case, and pieces of
+// dumps of them. It returns the position from which on more text could make one.
+// buf is memory to work in, which is returned; for the rest see scan.
+func (k *known) scanFolded(text, buf []byte, final, longAlone bool, report func(hit) bool) (hold int, _ []byte) {
 	if k == nil || k.folded == nil {
 		return len(text), buf
 	}
@@ -23,6 +23,12 @@ func (k *known) scanFolded(text, buf []byte, final bool, report func(hit) bool) 
 	k.folded.find(folded, func(at int, candidates []pattern) bool {
 		for _, p := range candidates {
 			switch rest := folded[at:]; {
+			case p.stream != nil:
+				if h, told := k.piece(folded, at, p, longAlone); told {
+					if h.begin, h.end = unfold(text, h.begin, h.end); !report(h) {
+						return false
+					}
+				}
 			case len(p.text) > len(rest):
 				if !final && strings.HasPrefix(p.text, string(rest)) {
 					open = min(open, at)

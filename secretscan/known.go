@@ -88,6 +88,7 @@ func newKnown(values []string) (*known, error) {
 				folded = append(folded, p)
 			}
 		}
+		folded = append(folded, dumpStreams(value, number)...)
 	}
 	for number, value := range k.values {
 		if lower := strings.ToLower(value); lower != value && len(foldString(value)) < minFolded {
@@ -152,14 +153,19 @@ func (k *known) scan(text []byte, final, longAlone bool, report func(hit) bool) 
 // text, and whether it is to be told.
 func (k *known) piece(text []byte, at int, p pattern, longAlone bool) (hit, bool) {
 	from, to, begin, end := p.stream.around(text, at, p.offset)
-	begin, end = max(begin, 0), min(end, len(k.values[p.value]))
-	return k.hit(p.value, from, to), end-begin >= minPiece && k.tells(p.value, begin, end, longAlone)
+	whole := len(k.values[p.value])
+	begin, end = max(begin, 0), min(end, whole)
+	least := minPiece
+	if whole < 2*gram { // no pieces are added up, but words may be cut at both ends
+		least = max(least, whole-2*(p.stream.bytes-1))
+	}
+	return k.hit(p.value, from, to), end-begin >= least && k.tells(p.value, begin, end, longAlone)
 }
 
 // tells tells whether a fragment of a value is a hit.
 func (k *known) tells(value, begin, end int, longAlone bool) bool {
 	if longAlone {
-		return end-begin >= longFragment
+		return end-begin >= min(longFragment, len(k.values[value])-gram+1)
 	}
 	return k.complete(value, begin, end)
 }
@@ -188,6 +194,15 @@ func common(text []byte, value string) int {
 		if text[i] != value[i] {
 			return i
 		}
+	}
+	return n
+}
+
+// commonEnd is common from the ends on.
+func commonEnd(text []byte, value string) int {
+	n := 0
+	for n < min(len(text), len(value)) && text[len(text)-1-n] == value[len(value)-1-n] {
+		n++
 	}
 	return n
 }

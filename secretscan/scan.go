@@ -86,7 +86,7 @@ func (w *sweep) scan(text []byte, final bool, depth int, tell func(hit) bool) (h
 	hold = w.scanner.known.scan(text, final, w.redact, tell)
 	if !w.over {
 		var held int
-		held, w.folded = w.scanner.known.scanFolded(text, w.folded, final, tell)
+		held, w.folded = w.scanner.known.scanFolded(text, w.folded, final, w.redact, tell)
 		hold = min(hold, held)
 	}
 	if !w.over {

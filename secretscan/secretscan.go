@@ -4,8 +4,9 @@
 // destination.
 //
 // Secrets are the bottle's own known values, by exact value in every usual
-// encoding, reversed, in pieces, and with separators between the characters or
-// in another case; and whatever matches one of gitleaks' default rules, without
+// encoding, reversed, in pieces, in dumps of words of up to four bytes, and with
+// separators between the characters, or in another case if they have twelve
+// letters and digits; and whatever matches one of gitleaks' default rules, without
 // gitleaks' exemptions by path and comment, and whatever follows the match.
 //
 // What is encoded or compressed is decoded, and the result scanned again, two
@@ -17,10 +18,13 @@
 // without a header at the beginning of a stream or of a part of it.
 //
 // Not found is what is encrypted, or split into pieces shorter than eight bytes
-// over several requests, or than twelve where each is base64 or base32; ascii85,
-// rot13, quoted-printable, dumps in groups of more than two digits and other
-// compressors; a value of a shape that is reversed or in pieces; and a value
-// that looks like a hash and has no telling name beside it.
+// over several requests, or, of a value of 24 bytes or more, than twelve where
+// each is base64 or base32; ascii85, uuencode, rot13, quoted-printable of a part
+// of the characters, \u{41} and other compressors; a value with separators that
+// has fewer than twelve letters and digits and is in another case or, made of
+// words, in groups; a value of a shape that is reversed, in pieces, or in a dump
+// in groups of more than two digits; and a value that looks like a hash and has
+// no telling name beside it.
 package secretscan
 
 import (
