@@ -28,23 +28,27 @@ func encodings(value string) []string {
 	return slices.DeleteFunc(forms, func(form string) bool { return form == value })
 }
 
-// base64Forms are the characters that value always gives, wherever it begins
-// in the encoded bytes.
 func base64Forms(value string) []string {
+	return append(in64(base64.RawStdEncoding, value), in64(base64.RawURLEncoding, value)...)
+}
+
+// in64 are the characters that value always gives, wherever it begins in the
+// encoded bytes.
+func in64(encoding *base64.Encoding, value string) []string {
 	var forms []string
-	for _, encoding := range []*base64.Encoding{base64.RawStdEncoding, base64.RawURLEncoding} {
-		for offset := range 3 {
-			encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", offset) + value))
-			begin, end := (offset*8+5)/6, (offset+len(value))*8/6
-			forms = append(forms, encoded[begin:end])
-		}
+	for offset := range 3 {
+		encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", offset) + value))
+		begin, end := (offset*8+5)/6, (offset+len(value))*8/6
+		forms = append(forms, encoded[begin:end])
 	}
 	return forms
 }
 
-func base32Forms(value string) []string {
+func base32Forms(value string) []string { return in32(base32.StdEncoding, value) }
+
+// in32 is in64 for five bits a character, in either case.
+func in32(encoding *base32.Encoding, value string) []string {
 	var forms []string
-	encoding := base32.StdEncoding.WithPadding(base32.NoPadding)
 	for offset := range 5 {
 		encoded := encoding.EncodeToString([]byte(strings.Repeat("\x00", offset) + value))
 		form := encoded[(offset*8+4)/5 : (offset+len(value))*8/5]

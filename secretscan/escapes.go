@@ -301,6 +301,12 @@ func appendBackslash(out, text []byte) (n int, _ []byte) {
 		if v, ok := hexDigits(text[2:], 4); ok {
 			return 6, utf8.AppendRune(out, rune(v))
 		}
+		if len(text) > 2 && text[2] == '{' { // as newer languages write it
+			end := bytes.IndexByte(text[:min(len(text), maxEscape)], '}')
+			if v, err := strconv.ParseUint(string(text[3:max(3, end)]), 16, 21); err == nil {
+				return end + 1, utf8.AppendRune(out, rune(v))
+			}
+		}
 	case 'U':
 		if v, ok := hexDigits(text[2:], 8); ok {
 			return 10, utf8.AppendRune(out, rune(v))
@@ -348,6 +354,9 @@ func openEscape(text []byte) bool {
 	case '\\':
 		if len(text) == 1 {
 			return true
+		}
+		if text[1] == 'u' && len(text) > 2 && text[2] == '{' {
+			return allHex(text[3:])
 		}
 		length := map[byte]int{'x': 4, 'u': 6, 'U': 10, '0': 4, '1': 4, '2': 4, '3': 4}[text[1]]
 		return len(text) < length && allHex(text[2:])

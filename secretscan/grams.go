@@ -50,7 +50,7 @@ func newIndex(patterns []pattern) *index {
 	if len(patterns) == 0 {
 		return nil
 	}
-	width := max(14, min(20, bits.Len(uint(len(patterns)*64))))
+	width := max(14, min(20, bits.Len(uint(len(patterns)*256))))
 	x := &index{
 		blocks:   make([]uint8, 1<<width),
 		windows:  make([]bool, 1<<width),

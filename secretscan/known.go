@@ -58,7 +58,7 @@ func newKnown(values []string) (*known, error) {
 		}
 		number := len(k.values)
 		k.values = append(k.values, value)
-		whole := append(encodings(value), value)
+		whole := slices.Concat(encodings(value), wholeForms(value), []string{value})
 		if plus := strings.ReplaceAll(value, " ", "+"); plus != value {
 			whole = append(append(whole, plus), encodings(plus)...) // as in a query
 		}
@@ -79,7 +79,8 @@ func newKnown(values []string) (*known, error) {
 			}
 		}
 		forms = append(forms, pieceStreams(value, number)...)
-		for _, form := range slices.Concat([]string{value, reversed(value)}, hexForm(value), base64Forms(value)) {
+		inHex := fmt.Sprintf("%x", value) // to be found as 41:42:43 and the like
+		for _, form := range append(base64Forms(value), value, reversed(value), inHex, reversed(inHex), inDecimals(value)) {
 			p := pattern{text: foldString(form), value: number, offset: -1}
 			if len(p.text) < minFolded {
 				p.exact = letters(form)
@@ -102,9 +103,6 @@ func newKnown(values []string) (*known, error) {
 	k.pieces = make([][]piece, len(k.values))
 	return k, nil
 }
-
-// hexForm is the value in hexadecimal, to be found as 41:42:43 and the like.
-func hexForm(value string) []string { return []string{fmt.Sprintf("%x", value)} }
 
 // scan reports known values in text and returns the position from which on
 // more text could make one. Fragments are added up over the calls, or, with

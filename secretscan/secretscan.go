@@ -4,10 +4,11 @@
 // destination.
 //
 // Secrets are the bottle's own known values, by exact value in every usual
-// encoding, reversed, in pieces, in dumps of words of up to four bytes, and with
-// separators between the characters, or in another case if they have twelve
-// letters and digits; and whatever matches one of gitleaks' default rules, without
-// gitleaks' exemptions by path and comment, and whatever follows the match.
+// encoding, in base85, uuencode and rot13, reversed, in pieces, in dumps of words of
+// up to four bytes, and with separators between the characters, or in another case
+// if they have twelve letters and digits; and whatever matches one of gitleaks'
+// default rules, without gitleaks' exemptions by path and comment, and whatever
+// follows the match.
 //
 // What is encoded or compressed is decoded, and the result scanned again, two
 // encodings and three containers deep: base64 at any offset, in either alphabet
@@ -19,12 +20,13 @@
 //
 // Not found is what is encrypted, or split into pieces shorter than eight bytes
 // over several requests, or, of a value of 24 bytes or more, than twelve where
-// each is base64 or base32; ascii85, uuencode, rot13, quoted-printable of a part
-// of the characters, \u{41} and other compressors; a value with separators that
-// has fewer than twelve letters and digits and is in another case or, made of
-// words, in groups; a value of a shape that is reversed, in pieces, or in a dump
-// in groups of more than two digits; and a value that looks like a hash and has
-// no telling name beside it.
+// each is base64 or base32; quoted-printable of a part of the characters and other
+// compressors; base85, uuencode and rot13 where the value is in pieces or encoded
+// again; a value with separators that has fewer than twelve letters and digits and
+// is in another case or, made of words, in groups; a value of a shape that is
+// reversed, in pieces, in base85, uuencode or rot13, or in a dump in groups of more
+// than two digits; and a value that looks like a hash and has no telling name beside
+// it.
 package secretscan
 
 import (
