@@ -129,8 +129,8 @@ func (w *sweep) unescape(mark byte, text []byte, first, near int, final bool, de
 
 // asBytes is what out, which source with escapes stands for, may be of a
 // container: percent escapes are bytes, and a plus sign is one itself or the
-// blank of a form; other escapes are characters, which stand for bytes or for
-// themselves.
+// blank of a form; other escapes are characters, which stand for bytes, or for
+// themselves where bytes are written as such.
 func asBytes(mark byte, out, source []byte) [][]byte {
 	if mark == '%' {
 		if bytes.IndexByte(source, '+') < 0 {
@@ -141,7 +141,11 @@ func asBytes(mark byte, out, source []byte) [][]byte {
 	if bytes.IndexByte(out, firstLatin) < 0 && bytes.IndexByte(out, lastLatin) < 0 {
 		return [][]byte{out}
 	}
-	return [][]byte{latinBytes(bytes.Clone(out)), out}
+	latin := latinBytes(bytes.Clone(out))
+	if !bytes.Contains(source, []byte(`\x`)) {
+		return [][]byte{latin}
+	}
+	return [][]byte{latin, out}
 }
 
 // wideBefore is how many bytes more than characters the first characters of text

@@ -233,3 +233,20 @@ func TestEveryPatternIsFoundEverywhere(t *testing.T) {
 		}
 	}
 }
+
+// TestCharactersAreNotBytes: an archive in JSON was unpacked from its characters in
+// UTF-8 too, and many small files of which that made nothing were refused.
+func TestCharactersAreNotBytes(t *testing.T) {
+	for source, want := range map[string][]string{
+		`PK\u0003\u0004\u00e9`: {"PK\x03\x04\xe9"},
+		`PK\x03\x04\u00e9`:     {"PK\x03\x04\xe9", "PK\x03\x04\u00e9"}, // Go's, or another's
+	} {
+		var got []string
+		for _, body := range asBytes('\\', []byte("PK\x03\x04\u00e9"), []byte(source)) {
+			got = append(got, string(body))
+		}
+		if !slices.Equal(got, want) {
+			t.Errorf("%s: %q, want %q", source, got, want)
+		}
+	}
+}
