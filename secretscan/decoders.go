@@ -140,7 +140,7 @@ func (r *escapeReader) resolve() {
 	}
 	if n == 0 {
 		n = 1
-		if c := r.ahead[0]; (c == firstLatin || c == lastLatin) && len(r.ahead) > 1 && r.ahead[1]&0xc0 == 0x80 {
+		if isLatin(r.ahead) {
 			n = 2
 		}
 		r.given = append(r.given[:0], r.ahead[:n]...)

@@ -6,6 +6,7 @@ import (
 	"io"
 	"sort"
 	"strconv"
+	"strings"
 	"unicode/utf8"
 )
 
@@ -153,7 +154,7 @@ func asBytes(mark byte, out, source []byte) [][]byte {
 func wideBefore(text []byte, characters int) int {
 	more := 0
 	for at := 0; at < len(text) && at-more < characters; at++ {
-		if c := text[at]; (c == firstLatin || c == lastLatin) && at+1 < len(text) && text[at+1]&0xc0 == 0x80 {
+		if isLatin(text[at:]) {
 			more++
 			at++
 		}
@@ -166,7 +167,7 @@ func latinBytes(text []byte) []byte {
 	n := 0
 	for at := 0; at < len(text); at++ {
 		c := text[at]
-		if (c == firstLatin || c == lastLatin) && at+1 < len(text) && text[at+1]&0xc0 == 0x80 {
+		if isLatin(text[at:]) {
 			at++
 			c = c<<6 | text[at]&0x3f
 		}
@@ -200,6 +201,11 @@ func percentBytes(source []byte, plus byte) []byte {
 
 // What UTF-8 makes of the bytes from 0x80 on begins with one of two.
 const firstLatin, lastLatin = 0xc2, 0xc3
+
+// isLatin tells whether text begins with a character from U+0080 to U+00FF.
+func isLatin(text []byte) bool {
+	return len(text) > 1 && (text[0] == firstLatin || text[0] == lastLatin) && text[1]&0xc0 == 0x80
+}
 
 // nextEscape is where the next escape of the family begins that may hide a
 // character of a secret, or may become one with more text; len(text) if there is
@@ -323,25 +329,17 @@ func appendBackslash(out, text []byte) (n int, _ []byte) {
 		if v, err := strconv.ParseUint(string(text[1:min(len(text), 4)]), 8, 8); err == nil && len(text) >= 4 {
 			return 4, append(out, byte(v))
 		}
-	case 'n':
-		return 2, append(out, '\n')
-	case 'r':
-		return 2, append(out, '\r')
-	case 't':
-		return 2, append(out, '\t')
-	case 'a':
-		return 2, append(out, '\a')
-	case 'b':
-		return 2, append(out, '\b')
-	case 'f':
-		return 2, append(out, '\f')
-	case 'v':
-		return 2, append(out, '\v')
 	case '/', '"', '\\', '\'':
 		return 2, append(out, text[1])
 	}
+	if i := strings.IndexByte(controlLetters, text[1]); i >= 0 {
+		return 2, append(out, controls[i])
+	}
 	return 0, out
 }
+
+// controlLetters stand, after a backslash, for the controls in their place.
+const controlLetters, controls = "abfnrtv", "\a\b\f\n\r\t\v"
 
 // openEscape tells whether text is the beginning of an escape that could be
 // complete with more.

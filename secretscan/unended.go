@@ -50,7 +50,8 @@ type place struct {
 }
 
 // follow unpacks e from the stream, of which text from e.at on is there and stands
-// at begin, and returns what push does. What began before least is not told again.
+// at begin, and returns what push does. What began before least has
+// passed and is forgotten.
 func (us *unpackers) follow(s *Scanner, where string, e unended, text []byte, begin, least int64, depth int) (found *Finding, hold int64) {
 	end := begin + int64(len(text))
 	here := place{begin, e.skip}
